@@ -1,0 +1,116 @@
+package engineio
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Transport is the name of a transport, as it stands in the query.
+type Transport string
+
+// The transports of this server.
+const (
+	Polling   Transport = "polling"
+	WebSocket Transport = "websocket"
+)
+
+// Config is what a [Server] is made from. Zero fields take the defaults named
+// here.
+type Config struct {
+	Path           string        // "/socket.io/"; with or without the last slash (E-1)
+	PingInterval   time.Duration // 25 s between a pong and the next ping (E-55)
+	PingTimeout    time.Duration // 20 s for the pong (E-55)
+	UpgradeTimeout time.Duration // 10 s from the WebSocket to its upgrade packet (E-47)
+	WriteTimeout   time.Duration // 10 s for each flush to a peer (E-43)
+	ReadTimeout    time.Duration // 10 s for the body of one POST (E-12)
+	MaxPayload     int           // 1,000,000 bytes in one POST body or WebSocket message (E-24, E-39)
+
+	// QueueBytes and QueueMessages bound what waits for one session, 256 KiB
+	// and 4,096 messages. A batch that finds the queue empty is always taken,
+	// whatever its size, and does not count against what follows it.
+	QueueBytes    int
+	QueueMessages int
+
+	Transports []Transport // both
+
+	// CORS decides which origins may connect. Nil: no CORS headers (C-1), and
+	// WebSockets only from the own origin or without an Origin header (C-4).
+	CORS *CORS
+
+	// Allow, if set, may refuse a new session. The text of its error is shown
+	// to the client (E-4, code 4).
+	Allow func(r *http.Request) error
+
+	Logger *slog.Logger // nil: nothing is logged
+}
+
+// withDefaults returns the configuration with the zero fields filled in.
+func (c Config) withDefaults() Config {
+	c.Path = cmp.Or(c.Path, "/socket.io/")
+	c.PingInterval = cmp.Or(c.PingInterval, 25*time.Second)
+	c.PingTimeout = cmp.Or(c.PingTimeout, 20*time.Second)
+	c.UpgradeTimeout = cmp.Or(c.UpgradeTimeout, 10*time.Second)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, 10*time.Second)
+	c.ReadTimeout = cmp.Or(c.ReadTimeout, 10*time.Second)
+	c.MaxPayload = cmp.Or(c.MaxPayload, 1_000_000)
+	c.QueueBytes = cmp.Or(c.QueueBytes, 256<<10)
+	c.QueueMessages = cmp.Or(c.QueueMessages, 4096)
+	if len(c.Transports) == 0 {
+		c.Transports = []Transport{Polling, WebSocket}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// validate reports everything that is wrong at once.
+func (c Config) validate() error {
+	var errs []error
+	if !strings.HasPrefix(c.Path, "/") {
+		errs = append(errs, fmt.Errorf("path %q does not start with a slash", c.Path))
+	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"PingInterval", c.PingInterval},
+		{"PingTimeout", c.PingTimeout},
+		{"UpgradeTimeout", c.UpgradeTimeout},
+		{"WriteTimeout", c.WriteTimeout},
+		{"ReadTimeout", c.ReadTimeout},
+	} {
+		if d.value < time.Millisecond {
+			errs = append(errs, fmt.Errorf("%s %v is less than a millisecond", d.name, d.value))
+		}
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+	}{
+		{"MaxPayload", c.MaxPayload},
+		{"QueueBytes", c.QueueBytes},
+		{"QueueMessages", c.QueueMessages},
+	} {
+		if n.value < 0 {
+			errs = append(errs, fmt.Errorf("%s %d is negative", n.name, n.value))
+		}
+	}
+	for _, t := range c.Transports {
+		if t != Polling && t != WebSocket {
+			errs = append(errs, fmt.Errorf("unknown transport %q", t))
+		}
+	}
+	if c.CORS != nil {
+		errs = append(errs, c.CORS.Validate())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("engineio: configuration: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,296 @@
+package engineio
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+)
+
+// frameHeaderMax is the longest header of a frame that a server sends: no mask.
+const frameHeaderMax = 10
+
+// appendFrameHeader appends the header of a final, unmasked frame.
+func appendFrameHeader(dst []byte, op ws.OpCode, n int) []byte {
+	dst = append(dst, 0x80|byte(op))
+	switch {
+	case n < 126:
+		return append(dst, byte(n))
+	case n < 1<<16:
+		return binary.BigEndian.AppendUint16(append(dst, 126), uint16(n))
+	default:
+		return binary.BigEndian.AppendUint64(append(dst, 127), uint64(n))
+	}
+}
+
+// controlFrame returns a whole control frame; payload is at most 125 bytes.
+func controlFrame(op ws.OpCode, payload []byte) []byte {
+	return append(appendFrameHeader(make([]byte, 0, 2+len(payload)), op, len(payload)), payload...)
+}
+
+// closeFrame returns a whole close frame. Code 1005, "none given", makes an
+// empty one, for no frame may carry it.
+func closeFrame(code ws.StatusCode, text string) []byte {
+	if code == ws.StatusNoStatusRcvd {
+		return controlFrame(ws.OpClose, nil)
+	}
+	text = text[:min(len(text), ws.MaxControlFramePayloadSize-2)]
+	return controlFrame(ws.OpClose, ws.NewCloseFrameBody(code, text))
+}
+
+// frameError is a breach of RFC 6455, or of our limits, with the status to
+// close with (E-39, E-40).
+type frameError struct {
+	code ws.StatusCode
+	text string
+}
+
+func (e *frameError) Error() string { return fmt.Sprintf("websocket: %s (%d)", e.text, e.code) }
+
+func protocolError(text string) error { return &frameError{ws.StatusProtocolError, text} }
+
+const (
+	readAhead   = 512      // holds most messages whole; each connection has one
+	pooledLimit = 64 << 10 // larger message buffers are left to the collector
+	growStep    = 4 << 10  // a declared length is believed only this far ahead of its bytes
+)
+
+// messageBuffers holds the buffers of messages that do not fit in a readAhead.
+var messageBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// frameReader reads the messages and control frames of a client. It allocates
+// for what has arrived, not for what a header declares.
+type frameReader struct {
+	src   io.Reader
+	ahead []byte // read before src, by whoever had it first
+	max   int    // bytes in one message
+
+	buf  [readAhead]byte
+	r, w int // buf[r:w] is not yet consumed
+	head [ws.MaxHeaderSize]byte
+
+	op        ws.OpCode // of the fragmented message in progress; 0: none
+	msg       *[]byte   // its bytes so far, or the last message delivered
+	delivered bool
+}
+
+func newFrameReader(src io.Reader, ahead []byte, maxMessage int) *frameReader {
+	return &frameReader{src: src, ahead: ahead, max: maxMessage}
+}
+
+// Read implements io.Reader for the parser of headers.
+func (f *frameReader) Read(p []byte) (int, error) {
+	if f.r == f.w {
+		if err := f.fill(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, f.buf[f.r:f.w])
+	f.r += n
+	return n, nil
+}
+
+// fill reads at least one more byte into buf.
+func (f *frameReader) fill() error {
+	if f.r > 0 {
+		f.w = copy(f.buf[:], f.buf[f.r:f.w])
+		f.r = 0
+	}
+	if len(f.ahead) > 0 {
+		n := copy(f.buf[f.w:], f.ahead)
+		f.w += n
+		f.ahead = f.ahead[n:]
+		return nil
+	}
+	f.ahead = nil
+	for range 100 {
+		n, err := f.src.Read(f.buf[f.w:])
+		f.w += n
+		if n > 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return io.ErrNoProgress
+}
+
+// next returns the next whole message, unmasked, or control frame: op is
+// OpText, OpBinary, OpPing, OpPong or OpClose. The data is valid until the
+// next call. After an error the reader is of no more use.
+func (f *frameReader) next() (ws.OpCode, []byte, error) {
+	f.release()
+	for {
+		h, err := ws.ReadHeaderBuffer(f, f.head[:])
+		if err != nil {
+			if err == ws.ErrHeaderLengthMSB {
+				err = protocolError("length out of range")
+			}
+			return 0, nil, err
+		}
+		if err := f.check(h); err != nil {
+			return 0, nil, err
+		}
+		if h.OpCode.IsControl() {
+			data, err := f.short(h)
+			if err == nil && h.OpCode == ws.OpClose {
+				err = checkClose(data)
+			}
+			return h.OpCode, data, err
+		}
+		if h.Fin && f.op == 0 && h.Length <= readAhead {
+			data, err := f.short(h)
+			if err == nil {
+				err = checkText(h.OpCode, data)
+			}
+			return h.OpCode, data, err
+		}
+		if f.op == 0 {
+			f.op = h.OpCode
+		}
+		if err := f.gather(h); err != nil {
+			return 0, nil, err
+		}
+		if h.Fin {
+			op := f.op
+			f.op, f.delivered = 0, true
+			return op, *f.msg, checkText(op, *f.msg)
+		}
+	}
+}
+
+// check judges a header before anything is allocated for it (E-39, E-40).
+func (f *frameReader) check(h ws.Header) error {
+	switch {
+	case h.Rsv != 0:
+		return protocolError("reserved bits are set")
+	case h.OpCode.IsReserved():
+		return protocolError("unknown opcode")
+	case !h.Masked:
+		return protocolError("frame is not masked")
+	case h.OpCode.IsControl() && !h.Fin:
+		return protocolError("fragmented control frame")
+	case h.OpCode.IsControl() && h.Length > ws.MaxControlFramePayloadSize:
+		return protocolError("control frame is too long")
+	case h.OpCode.IsControl():
+		return nil
+	case h.OpCode == ws.OpContinuation && f.op == 0:
+		return protocolError("continuation of nothing")
+	case h.OpCode != ws.OpContinuation && f.op != 0:
+		return protocolError("message inside a message")
+	}
+	have := 0
+	if f.msg != nil {
+		have = len(*f.msg)
+	}
+	if h.Length > int64(f.max-have) {
+		return &frameError{ws.StatusMessageTooBig, "message is too big"}
+	}
+	return nil
+}
+
+// short reads a payload that fits in buf, without copying it out.
+func (f *frameReader) short(h ws.Header) ([]byte, error) {
+	n := int(h.Length)
+	for f.w-f.r < n {
+		if err := f.fill(); err != nil {
+			return nil, unexpected(err)
+		}
+	}
+	data := f.buf[f.r : f.r+n]
+	f.r += n
+	ws.Cipher(data, h.Mask, 0)
+	return data, nil
+}
+
+// gather reads a payload into msg.
+func (f *frameReader) gather(h ws.Header) error {
+	if f.msg == nil {
+		f.msg = messageBuffers.Get().(*[]byte)
+		*f.msg = (*f.msg)[:0]
+	}
+	b := *f.msg
+	start := len(b)
+	for left := int(h.Length); left > 0; {
+		n := min(left, max(growStep, len(b)))
+		b = slices.Grow(b, n)
+		got, err := io.ReadFull(f.payload(), b[len(b):len(b)+n])
+		b = b[:len(b)+got]
+		left -= got
+		if err != nil {
+			*f.msg = b
+			return unexpected(err)
+		}
+	}
+	ws.Cipher(b[start:], h.Mask, 0)
+	*f.msg = b
+	return nil
+}
+
+// payload returns where the bytes of a long payload come from: straight from
+// the connection once nothing is left ahead.
+func (f *frameReader) payload() io.Reader {
+	if f.r == f.w && len(f.ahead) == 0 {
+		return f.src
+	}
+	return f
+}
+
+// release puts the buffer of the last message back.
+func (f *frameReader) release() {
+	if !f.delivered {
+		return
+	}
+	f.delivered = false
+	if cap(*f.msg) <= pooledLimit {
+		messageBuffers.Put(f.msg)
+	}
+	f.msg = nil
+}
+
+// unexpected turns the end of the stream inside a frame into what it is.
+func unexpected(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func checkText(op ws.OpCode, data []byte) error {
+	if op == ws.OpText && !utf8.Valid(data) {
+		return &frameError{ws.StatusInvalidFramePayloadData, "text is not UTF-8"}
+	}
+	return nil
+}
+
+// checkClose judges the payload of a close frame (RFC 6455, 5.5.1 and 7.4).
+func checkClose(data []byte) error {
+	if len(data) == 0 {
+		return nil
+	}
+	if len(data) == 1 {
+		return protocolError("close frame with half a status")
+	}
+	code := closeStatus(data)
+	switch {
+	case code < 1000, code >= 5000, code == 1004, code == 1005, code == 1006,
+		code > 1014 && code < 3000:
+		return protocolError("close frame with a status nobody may send")
+	case !utf8.Valid(data[2:]):
+		return &frameError{ws.StatusInvalidFramePayloadData, "close reason is not UTF-8"}
+	}
+	return nil
+}
+
+// closeStatus returns the status of a close frame that has passed checkClose.
+func closeStatus(data []byte) ws.StatusCode {
+	if len(data) == 0 {
+		return ws.StatusNoStatusRcvd
+	}
+	return ws.StatusCode(binary.BigEndian.Uint16(data))
+}

@@ -1,0 +1,85 @@
+package engineio
+
+import (
+	"sync"
+
+	"github.com/gobwas/ws"
+)
+
+// Message is one Engine.IO message, encoded once and shared by every session
+// that gets it. It is immutable and safe for concurrent use.
+//
+// It holds the complete WebSocket frame, so that sending it to one more
+// session costs a pointer. The polling form of a text message is a part of the
+// frame; that of a binary one is made when the first polling session needs it.
+type Message struct {
+	frame  []byte // header and payload
+	body   []byte // payload, a part of frame: '4' and the text, or the raw bytes
+	binary bool
+
+	control bool // a packet of the engine itself, free of charge in queues
+
+	once sync.Once
+	poll []byte // polling form of a binary message
+}
+
+// NewMessage encodes a text message. The text is copied. It must be UTF-8 and,
+// for the sake of polling, must not contain U+001E (JSON never does).
+func NewMessage(text []byte) *Message {
+	return newPacketMessage(PacketMessage, text)
+}
+
+// NewBinaryMessage encodes a binary message. The data is copied.
+func NewBinaryMessage(data []byte) *Message {
+	frame := appendFrameHeader(make([]byte, 0, frameHeaderMax+len(data)), ws.OpBinary, len(data))
+	head := len(frame)
+	frame = append(frame, data...)
+	return &Message{frame: frame, body: frame[head:], binary: true}
+}
+
+// newPacketMessage encodes a text packet of any type, for the queue takes
+// heartbeats too.
+func newPacketMessage(t PacketType, data []byte) *Message {
+	n := 1 + len(data)
+	frame := appendFrameHeader(make([]byte, 0, frameHeaderMax+n), ws.OpText, n)
+	head := len(frame)
+	frame = append(append(frame, byte(t)), data...)
+	return &Message{frame: frame, body: frame[head:], control: t != PacketMessage}
+}
+
+// Len returns the number of bytes of the text or data.
+func (m *Message) Len() int {
+	if m.binary {
+		return len(m.body)
+	}
+	return len(m.body) - 1
+}
+
+// Binary reports whether the message is binary.
+func (m *Message) Binary() bool { return m.binary }
+
+// Data returns the text or data, which must not be changed.
+func (m *Message) Data() []byte {
+	if m.binary {
+		return m.body
+	}
+	return m.body[1:]
+}
+
+// polling returns the packet as it stands in a polling body (E-21).
+func (m *Message) polling() []byte {
+	if !m.binary {
+		return m.body
+	}
+	m.once.Do(func() {
+		m.poll = AppendPacket(nil, Packet{Type: PacketMessage, Data: m.body, Binary: true})
+	})
+	return m.poll
+}
+
+// The packets that are the same for every session.
+var (
+	pingMessage  = newPacketMessage(PacketPing, nil)
+	noopMessage  = newPacketMessage(PacketNoop, nil)
+	closeMessage = newPacketMessage(PacketClose, nil)
+)

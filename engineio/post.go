@@ -1,0 +1,138 @@
+package engineio
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// bodyBuffers holds the buffers that POST bodies are read into.
+var bodyBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+var (
+	errTwoPosts   = errors.New("a second POST while one is being read")
+	errBinaryBody = errors.New("binary POST body")
+	errBodyText   = errors.New("POST body is not UTF-8")
+)
+
+// servePost takes the packets of a client that polls (E-23).
+func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
+	if refused := s.admitPost(); refused != nil {
+		s.srv.refuse(w, r, refused)
+		return
+	}
+	refused := s.takePost(w, r)
+	// Before the answer, for the client's next POST may follow it at once.
+	s.postEnded()
+	if refused != nil {
+		s.srv.refuse(w, r, refused)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", "2")
+	rc := http.NewResponseController(w)
+	_ = rc.SetWriteDeadline(time.Now().Add(s.srv.cfg.WriteTimeout))
+	_, _ = io.WriteString(w, "ok")
+}
+
+// admitPost lets one POST in at a time.
+func (s *Session) admitPost() *refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deadlineLocked(time.Now()) // E-59
+	switch {
+	case s.phase != phaseOpen:
+		return refuseUnknownSession
+	case s.transport != Polling:
+		return refuseBadRequest // E-3, E-45
+	case s.posting: // E-27
+		s.closeLocked(Cause{ReasonTransportError, errTwoPosts}, farewell{packet: closeMessage})
+		return refuseBadRequest
+	}
+	s.posting = true
+	return nil
+}
+
+func (s *Session) postEnded() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.posting = false
+}
+
+// takePost reads the body and hands its packets on.
+func (s *Session) takePost(w http.ResponseWriter, r *http.Request) *refusal {
+	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	if strings.EqualFold(strings.TrimSpace(kind), "application/octet-stream") { // E-25
+		s.fail(ReasonTransportError, errBinaryBody)
+		return refuseBadRequest
+	}
+	if r.ContentLength > int64(s.srv.cfg.MaxPayload) { // E-24
+		s.srv.tooLarge()
+		return refuseTooLarge
+	}
+	body := bodyBuffers.Get().(*bytes.Buffer)
+	defer func() {
+		if body.Cap() <= pooledLimit {
+			body.Reset()
+			bodyBuffers.Put(body)
+		}
+	}()
+	if refused := s.readBody(body, w, r); refused != nil {
+		return refused
+	}
+	if !s.beginReceive(Polling) {
+		if s.isOpen() {
+			return refuseBadRequest // E-44: the upgrade was quicker
+		}
+		return refuseUnknownSession
+	}
+	defer s.endReceive()
+	return s.receivePayload(body.Bytes())
+}
+
+// readBody reads the body, bounded in size and time (E-12, E-24).
+func (s *Session) readBody(dst *bytes.Buffer, w http.ResponseWriter, r *http.Request) *refusal {
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(s.srv.cfg.ReadTimeout))
+	_, err := dst.ReadFrom(http.MaxBytesReader(w, r.Body, int64(s.srv.cfg.MaxPayload)))
+	if err == nil {
+		_ = rc.SetReadDeadline(time.Time{})
+		return nil
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		s.srv.tooLarge()
+		return refuseTooLarge // the session lives on, as with the reference
+	}
+	s.fail(ReasonTransportError, fmt.Errorf("%w: %w", errPollAborted, err)) // E-28
+	return refuseBadRequest
+}
+
+// receivePayload hands on the packets in their order, up to the first bad one
+// (E-29). It stops when one of them has closed the session.
+func (s *Session) receivePayload(body []byte) *refusal {
+	if !utf8.Valid(body) {
+		s.fail(ReasonParseError, errBodyText)
+		return refuseBadRequest
+	}
+	for p, err := range ParsePayload(body) {
+		if !s.isOpen() {
+			return nil
+		}
+		if err != nil {
+			s.fail(ReasonParseError, err)
+			return refuseBadRequest
+		}
+		if s.receive(p) != nil {
+			return refuseBadRequest
+		}
+	}
+	return nil
+}

@@ -1,0 +1,267 @@
+package engineio
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Server is an Engine.IO v4 server. It is an http.Handler for its path.
+type Server struct {
+	cfg    Config
+	prefix string // cfg.Path without the last slash
+	open   func(*Session) Receiver
+	cors   *CORS
+	log    *slog.Logger
+
+	mu       sync.Mutex
+	sessions map[string]*Session // all that have not ended, closed ones included
+	requests int                 // being served
+	closing  bool
+	idle     chan struct{} // closed when closing and nothing is left; nil if nobody waits
+	stats    Stats
+}
+
+// Stats are the counters of a server since its start.
+type Stats struct {
+	Open     int               // sessions open now
+	Opened   uint64            // sessions
+	Upgraded uint64            // sessions that went from polling to WebSocket
+	Closed   map[Reason]uint64 // sessions
+	Refused  uint64            // requests, with any code
+	TooLarge uint64            // bodies and messages over MaxPayload (E-24, E-39)
+}
+
+// NewServer checks the configuration and returns a server. open is called once
+// for each session, before anything is received from it; it may send, and
+// close. The Receiver that it returns gets everything of that session. It must
+// not panic.
+//
+// No goroutine is started, and nothing needs to be stopped if no request is
+// ever served.
+func NewServer(cfg Config, open func(*Session) Receiver) (*Server, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	srv := &Server{
+		cfg:      cfg,
+		prefix:   strings.TrimSuffix(cfg.Path, "/"),
+		open:     open,
+		cors:     cfg.CORS,
+		log:      cfg.Logger,
+		sessions: make(map[string]*Session),
+		stats:    Stats{Closed: make(map[Reason]uint64)},
+	}
+	if srv.cors == nil {
+		srv.cors = &CORS{Logger: cfg.Logger}
+	}
+	return srv, nil
+}
+
+// Len returns the number of open sessions.
+func (srv *Server) Len() int {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return srv.stats.Open
+}
+
+// Stats returns the counters.
+func (srv *Server) Stats() Stats {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	s := srv.stats
+	s.Closed = maps.Clone(s.Closed)
+	return s
+}
+
+// newSession makes a session that the server does not know of yet.
+func (srv *Server) newSession(r *http.Request, t Transport) *Session {
+	now := time.Now()
+	s := &Session{
+		srv: srv,
+		id:  rand.Text(), // E-7: 130 bits, base32
+		req: &Request{
+			Query:      r.URL.Query(),
+			Header:     r.Header.Clone(),
+			RemoteAddr: r.RemoteAddr,
+			Host:       r.Host,
+			URL:        r.URL.RequestURI(),
+			Secure:     r.TLS != nil,
+			Time:       now,
+		},
+		phase:     phaseOpen,
+		transport: t,
+		upgrade:   upgradeNone,
+		receiving: true, // until the receiver is there
+	}
+	if t == WebSocket {
+		s.upgrade = upgradeDone
+	}
+	// The session outlives the request, whose values it keeps.
+	s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(r.Context()))
+	return s
+}
+
+// start makes a session known, and the application make its receiver. It
+// reports false if the server is closing.
+func (srv *Server) start(s *Session) bool {
+	first := firstPing(srv.cfg.PingInterval)
+	s.mu.Lock()
+	s.timer = time.AfterFunc(first, s.tick)
+	s.armLocked(time.Now(), first)
+	s.mu.Unlock()
+
+	if !srv.add(s) {
+		s.timer.Stop()
+		s.cancel(ErrClosed)
+		return false
+	}
+	s.receiver = srv.open(s)
+	s.endReceive()
+	srv.log.DebugContext(s.ctx, "session opened", "sid", s, "transport", string(s.Transport()))
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.queue.idle() {
+		s.kickLocked()
+	}
+	return true
+}
+
+// add makes a session known, unless the server is closing.
+func (srv *Server) add(s *Session) bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.closing {
+		return false
+	}
+	srv.sessions[s.id] = s
+	srv.stats.Open++
+	srv.stats.Opened++
+	return true
+}
+
+// session finds a session by its id.
+func (srv *Server) session(id string) *Session {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return srv.sessions[id]
+}
+
+// closed counts a session that closes.
+func (srv *Server) closed(reason Reason) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.stats.Open--
+	srv.stats.Closed[reason]++
+}
+
+// remove forgets a session that has ended.
+func (srv *Server) remove(s *Session) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	delete(srv.sessions, s.id)
+	srv.signalIdleLocked()
+}
+
+func (srv *Server) signalIdleLocked() {
+	if srv.closing && srv.requests == 0 && len(srv.sessions) == 0 {
+		signal(&srv.idle)
+	}
+}
+
+// enter and leave count the requests being served.
+func (srv *Server) enter() {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.requests++
+}
+
+func (srv *Server) leave() {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.requests--
+	srv.signalIdleLocked()
+}
+
+func (srv *Server) upgraded() {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.stats.Upgraded++
+}
+
+func (srv *Server) countRefusal() {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.stats.Refused++
+}
+
+func (srv *Server) tooLarge() {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.stats.TooLarge++
+}
+
+// openJSON is the data of the open packet (E-6).
+func (srv *Server) openJSON(s *Session) []byte {
+	upgrades := []string{}
+	if s.Transport() == Polling && slices.Contains(srv.cfg.Transports, WebSocket) {
+		upgrades = append(upgrades, string(WebSocket))
+	}
+	data, err := json.Marshal(OpenPacket{
+		SID:          s.id,
+		Upgrades:     upgrades,
+		PingInterval: srv.cfg.PingInterval.Milliseconds(),
+		PingTimeout:  srv.cfg.PingTimeout.Milliseconds(),
+		MaxPayload:   srv.cfg.MaxPayload,
+	})
+	if err != nil {
+		panic("engineio: bug: " + err.Error()) // strings and numbers always encode
+	}
+	return data
+}
+
+// Shutdown refuses new sessions (503, Retry-After), closes all open ones with
+// [ReasonShutdown] (held polls are answered, WebSockets closed with 1012) and
+// waits until nothing of this server is running any more. When ctx ends first
+// it cuts what is left and returns the cause of ctx.
+//
+// It is to be called before, or while, http.Server.Shutdown runs: that one
+// neither answers held polls nor closes WebSockets.
+func (srv *Server) Shutdown(ctx context.Context) error {
+	srv.mu.Lock()
+	srv.closing = true
+	if srv.idle == nil {
+		srv.idle = make(chan struct{})
+	}
+	idle := srv.idle
+	sessions := slices.Collect(maps.Values(srv.sessions))
+	srv.signalIdleLocked()
+	srv.mu.Unlock()
+
+	for _, s := range sessions {
+		s.close(Cause{Reason: ReasonShutdown}, farewell{
+			flush: true, packet: closeMessage, grace: shutdownGrace, code: statusServiceRestart,
+		})
+	}
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+	}
+	srv.mu.Lock()
+	sessions = slices.Collect(maps.Values(srv.sessions))
+	srv.mu.Unlock()
+	for _, s := range sessions {
+		s.abort()
+	}
+	return context.Cause(ctx)
+}

@@ -1,0 +1,227 @@
+package engineio
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// Receiver gets everything of one session, in the order of the wire. Its
+// methods are never called concurrently for one session.
+//
+// A receiver that is slow slows down its own client, and one that does not
+// return within the ping timeout loses it, for the pong waits behind it.
+type Receiver interface {
+	// Receive takes a text message. The bytes are valid only during the call.
+	// An error closes the session with ReasonParseError.
+	Receive(text []byte) error
+
+	// ReceiveBinary takes a binary message, under the same rules.
+	ReceiveBinary(data []byte) error
+
+	// Closed is called once, after the last Receive has returned.
+	Closed(cause Cause)
+}
+
+// UpgradeReceiver is a [Receiver] that wants to know of the upgrade (E-51).
+type UpgradeReceiver interface {
+	Receiver
+
+	// Upgraded is called once at most, between two calls of Receive, after
+	// Session.Transport has become WebSocket.
+	Upgraded()
+}
+
+// Request is what is kept of the HTTP request that opened a session.
+type Request struct {
+	Query      url.Values
+	Header     http.Header
+	RemoteAddr string
+	Host       string
+	URL        string // path and query
+	Secure     bool   // came over TLS
+	Time       time.Time
+}
+
+// phase is where a session is in its life.
+type phase uint8
+
+const (
+	phaseOpen    phase = iota + 1
+	phaseClosing       // takes and receives nothing more; its last words are leaving
+	phaseClosed        // nothing leaves any more
+)
+
+// upgradeStep is how far the way from polling to WebSocket has been gone.
+type upgradeStep uint8
+
+const (
+	upgradeNone     upgradeStep = iota + 1
+	upgradeReserved             // a WebSocket was let in; its 2probe has not been read
+	upgradeProbed               // 3probe has been sent
+	upgradeDone                 // the session is on its WebSocket, for good
+)
+
+// Session is one Engine.IO connection, over whatever transport it has now. Its
+// methods are safe for concurrent use.
+type Session struct {
+	srv    *Server
+	id     string
+	req    *Request
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	// receiver is written once, under the receive turn of start, and read
+	// only under later turns.
+	receiver Receiver
+
+	mu        sync.Mutex // guards all below; never held while calling out or writing
+	phase     phase
+	transport Transport
+	upgrade   upgradeStep
+	told      bool     // Receiver.Closed has returned
+	farewell  farewell // what the peer is told last; set by closeLocked
+
+	queue   queue
+	drained chan struct{} // closed when the queue is empty or the session closes; nil if nobody waits
+
+	receiving bool          // somebody has the receive turn
+	turn      chan struct{} // closed when the turn is free; nil if nobody waits
+
+	timer    *time.Timer
+	deadline time.Time // when timer has something to do, in absolute terms (E-59)
+	pinged   bool      // a ping is out, deadline is the pong's
+
+	// The polling transport.
+	held    *poll // the GET that waits
+	posting bool  // a POST is being read or handed on
+
+	// The WebSocket transport.
+	conn       net.Conn
+	probe      net.Conn // a WebSocket that may become conn
+	probes     int      // requests and goroutines that are busy with an upgrade
+	reading    bool     // the reader runs; it closes conn when it ends
+	flushing   bool     // a flusher runs
+	flushed    chan struct{}
+	pong       []byte // frame that answers the last WebSocket ping
+	closeFrame []byte // last frame, once the queue is empty
+}
+
+// ID returns the session id. Whoever knows it can act as the client, so it
+// does not belong in logs: log the session itself instead.
+func (s *Session) ID() string { return s.id }
+
+// LogValue implements slog.LogValuer with the beginning of the id.
+func (s *Session) LogValue() slog.Value { return slog.StringValue(s.id[:6]) }
+
+// Request returns what is kept of the opening request. It must not be changed.
+func (s *Session) Request() *Request { return s.req }
+
+// Context is cancelled, with the [Cause] as its cause, when the session closes.
+// It carries the values of the context of the opening request.
+func (s *Session) Context() context.Context { return s.ctx }
+
+// Transport returns the current transport; it changes once, on upgrade.
+func (s *Session) Transport() Transport {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.transport
+}
+
+// Send enqueues the messages next to each other: nothing comes between them on
+// the wire. It never waits for the peer. If the batch does not fit in the
+// queue the session closes with [ReasonSlow] and Send returns [ErrSlow]; after
+// any close it returns [ErrClosed]. A nil error does not mean that the peer
+// has or will get the messages.
+func (s *Session) Send(batch ...*Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase != phaseOpen {
+		return ErrClosed
+	}
+	if !s.queue.push(batch, s.srv.cfg.QueueBytes, s.srv.cfg.QueueMessages) {
+		// On WebSocket the close frame follows what is being written, if the
+		// peer takes that within the write timeout.
+		s.closeLocked(Cause{ReasonSlow, ErrSlow},
+			farewell{packet: closeMessage, code: statusFor(ReasonSlow)})
+		return ErrSlow
+	}
+	s.kickLocked()
+	return nil
+}
+
+// Writable reports whether a message sent now would leave at once: nothing is
+// queued or being written and, on polling, a poll is held.
+func (s *Session) Writable() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.phase == phaseOpen && s.queue.idle() && (s.transport == WebSocket || s.held != nil)
+}
+
+// Flushed waits until all that was enqueued has been written. It is for a
+// sender with more to say than the queue holds. It returns ErrClosed when the
+// session closes first, and the cause of ctx when that ends first.
+func (s *Session) Flushed(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		idle, open := s.queue.idle(), s.phase == phaseOpen
+		if s.drained == nil && open && !idle {
+			s.drained = make(chan struct{})
+		}
+		drained := s.drained
+		s.mu.Unlock()
+		if !open {
+			return ErrClosed
+		}
+		if idle {
+			return nil
+		}
+		select {
+		case <-drained:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// enqueueLocked queues one of the engine's own packets, which always fits.
+func (s *Session) enqueueLocked(m *Message) {
+	s.queue.force(m)
+	s.kickLocked()
+}
+
+// kickLocked gets moving whoever carries out what is queued: the held poll, or
+// a flusher, started if none runs.
+func (s *Session) kickLocked() {
+	switch s.transport {
+	case Polling:
+		if s.held != nil {
+			s.held.nudge()
+		}
+	case WebSocket:
+		if !s.flushing {
+			s.flushing = true
+			go s.flush()
+		}
+	}
+}
+
+// wroteLocked takes a batch that has been written, or lost, off the account.
+func (s *Session) wroteLocked(batch []*Message) {
+	s.queue.done(batch)
+	if s.queue.idle() {
+		signal(&s.drained)
+	}
+}
+
+// signal wakes whoever waits on *c, which may be nil.
+func signal(c *chan struct{}) {
+	if *c != nil {
+		close(*c)
+		*c = nil
+	}
+}

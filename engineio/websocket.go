@@ -1,0 +1,134 @@
+package engineio
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// openWebSocket opens a session that is on a WebSocket from the start.
+func (srv *Server) openWebSocket(w http.ResponseWriter, r *http.Request) {
+	conn, ahead, err := srv.handshake(w, r)
+	if err != nil {
+		return
+	}
+	frames := newFrameReader(conn, ahead, srv.cfg.MaxPayload)
+	s := srv.newSession(r, WebSocket)
+	s.conn = conn
+	s.reading = true
+	// The open packet is the head of the queue: nothing can be sent before it
+	// (E-36).
+	s.queue.force(newPacketMessage(PacketOpen, srv.openJSON(s)))
+	if !srv.start(s) {
+		dismiss(conn, frames, statusServiceRestart, string(ReasonShutdown))
+		return
+	}
+	go s.read(frames)
+}
+
+// read is the one goroutine of a WebSocket session. It owns the connection and
+// closes it when it ends.
+func (s *Session) read(frames *frameReader) {
+	err := s.readMessages(frames)
+	s.readEnded(frames, err)
+
+	s.mu.Lock()
+	for s.flushing {
+		if s.flushed == nil {
+			s.flushed = make(chan struct{})
+		}
+		flushed := s.flushed
+		s.mu.Unlock()
+		<-flushed
+		s.mu.Lock()
+	}
+	conn := s.conn
+	s.mu.Unlock()
+	_ = conn.Close()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reading = false
+	s.endLocked()
+}
+
+// peerClosed is the end of reading that a close frame makes.
+type peerClosed struct{ code ws.StatusCode }
+
+func (e peerClosed) Error() string { return "websocket: closed by the peer" }
+
+// readMessages reads until the connection or the peer's patience ends. Once
+// the session is closing it only looks for the answer to our close frame.
+func (s *Session) readMessages(frames *frameReader) error {
+	for {
+		op, data, err := frames.next()
+		if err != nil {
+			return err
+		}
+		switch op {
+		case ws.OpText:
+			s.receiveFrame(ParsePacket(data)) // E-35: one packet, no separator
+		case ws.OpBinary:
+			s.receiveFrame(Packet{Type: PacketMessage, Data: data, Binary: true}, nil)
+		case ws.OpPing:
+			s.answerPing(data)
+		case ws.OpPong:
+		case ws.OpClose:
+			return peerClosed{closeStatus(data)}
+		}
+	}
+}
+
+// receiveFrame hands on the packet of one frame.
+func (s *Session) receiveFrame(p Packet, err error) {
+	if !s.beginReceive(WebSocket) {
+		return
+	}
+	defer s.endReceive()
+	if err != nil {
+		s.fail(ReasonParseError, err) // E-37
+		return
+	}
+	_ = s.receive(p) // it has closed the session
+}
+
+// answerPing answers a WebSocket ping, which is not a heartbeat. Of pings that
+// come faster than they can be answered, the last is (RFC 6455, 5.5.3).
+func (s *Session) answerPing(data []byte) {
+	pong := controlFrame(ws.OpPong, data)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase == phaseOpen {
+		s.pong = pong
+		s.kickLocked()
+	}
+}
+
+// readEnded closes the session for whatever ended the reading, if it is not
+// closing already.
+func (s *Session) readEnded(frames *frameReader, err error) {
+	switch e := err.(type) {
+	case peerClosed:
+		code := e.code
+		s.close(Cause{Reason: ReasonTransportClose}, farewell{code: code})
+	case *frameError:
+		if e.code == ws.StatusMessageTooBig {
+			s.srv.tooLarge()
+		}
+		s.close(Cause{ReasonParseError, e}, farewell{code: e.code})
+		// What follows has no frames any more. The flusher sets the deadline.
+		_, _ = io.Copy(io.Discard, frames.src)
+	default:
+		if errors.Is(err, io.EOF) {
+			s.cut(ReasonTransportClose, err)
+		} else {
+			s.cut(ReasonTransportError, err)
+		}
+	}
+}
+
+// dismissTimeout bounds the farewell to a WebSocket that never had a session.
+const dismissTimeout = time.Second
