@@ -1,0 +1,290 @@
+package socketio
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"larder/engineio"
+)
+
+// A conn is one Engine.IO session and the sockets it carries. It is the
+// session's receiver: all handlers of its sockets run in Receive, one at a time.
+type conn struct {
+	server  *Server
+	session *engineio.Session
+
+	mu      sync.Mutex  // guards what follows
+	sockets []*Socket   // at most MaxNamespaces
+	parted  []string    // namespaces the server disconnected, until the client joins again
+	idle    *time.Timer // runs while sockets is empty. S-1
+	pending *pending    // S-33: one at most
+	closed  bool
+}
+
+func newConn(server *Server, session *engineio.Session) *conn {
+	c := &conn{server: server, session: session}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.armLocked()
+	return c
+}
+
+// armLocked starts the wait for a CONNECT. S-1
+func (c *conn) armLocked() {
+	var idle *time.Timer
+	idle = time.AfterFunc(c.server.cfg.ConnectTimeout, func() {
+		c.mu.Lock()
+		expired := c.idle == idle
+		c.mu.Unlock()
+		if expired {
+			c.server.log.Info("socketio: no namespace joined in time", "sid", c.session)
+			c.session.Close(engineio.ReasonForcedClose)
+		}
+	})
+	c.idle = idle
+}
+
+// Receive implements [engineio.Receiver].
+func (c *conn) Receive(text []byte) error { return c.logged(c.receive(text)) }
+
+// ReceiveBinary implements [engineio.Receiver].
+func (c *conn) ReceiveBinary(data []byte) error { return c.logged(c.receiveBinary(data)) }
+
+// logged tells the log why a connection is about to be closed for its client's
+// fault, which the client itself only sees as a lost connection. S-7
+func (c *conn) logged(err error) error {
+	if err != nil {
+		c.server.log.Info("socketio: client broke the protocol", "sid", c.session, "err", err)
+	}
+	return err
+}
+
+// Closed implements [engineio.Receiver].
+func (c *conn) Closed(cause engineio.Cause) {
+	c.mu.Lock()
+	c.closed = true
+	sockets := slices.Clone(c.sockets)
+	c.stopLocked()
+	c.mu.Unlock()
+	for _, s := range sockets {
+		s.leave(cause, false)
+	}
+}
+
+// stopLocked stops both timers and drops what was half received.
+func (c *conn) stopLocked() {
+	if c.idle != nil {
+		c.idle.Stop()
+		c.idle = nil
+	}
+	if c.pending != nil {
+		c.pending.timer.Stop()
+		c.pending = nil
+	}
+}
+
+func (c *conn) receive(text []byte) error {
+	if c.awaiting() {
+		return violation("text message while attachments are awaited") // S-32
+	}
+	p, err := ParsePacket(text)
+	if err != nil {
+		return err
+	}
+	switch p.Type {
+	case PacketConnect:
+		return c.connect(p)
+	case PacketDisconnect:
+		s, err := c.target(p)
+		if s != nil {
+			s.leave(engineio.Cause{Reason: ReasonClientDisconnect}, false) // S-8
+		}
+		return err
+	case PacketEvent, PacketAck:
+		s, err := c.target(p)
+		if s != nil {
+			s.receive(p, nil)
+		}
+		return err
+	case PacketBinaryEvent, PacketBinaryAck:
+		return c.await(p)
+	case PacketConnectError:
+		return violation("CONNECT_ERROR from a client") // S-7
+	}
+	panic("socketio: bug: packet of unknown type")
+}
+
+// target returns the socket that a packet is for. A namespace that was never
+// joined is an error (S-7). One that the server has disconnected is not: the
+// packet and our DISCONNECT may have crossed. The socket is then nil.
+func (c *conn) target(p Packet) (*Socket, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.findLocked(p.Namespace); s != nil {
+		return s, nil
+	}
+	if slices.Contains(c.parted, p.Namespace) {
+		return nil, nil
+	}
+	return nil, violation(p.Type.String() + " for a namespace not joined")
+}
+
+func (c *conn) findLocked(namespace string) *Socket {
+	for _, s := range c.sockets {
+		if s.nsp.name == namespace {
+			return s
+		}
+	}
+	return nil
+}
+
+// connect takes a CONNECT to its end: the reader goes on when the client has
+// its answer and OnConnect has run. S-12
+func (c *conn) connect(p Packet) error {
+	c.mu.Lock()
+	twice, count := c.findLocked(p.Namespace) != nil, len(c.sockets)
+	c.mu.Unlock()
+	if twice {
+		return violation("CONNECT to a namespace already joined") // S-7
+	}
+	n := c.server.lookup(p.Namespace)
+	if n == nil {
+		c.refuse(p.Namespace, &Refusal{Message: messageNoNamespace}) // S-5
+		return nil
+	}
+	if count >= c.server.cfg.MaxNamespaces {
+		c.refuse(p.Namespace, &Refusal{Message: messageTooMany})
+		return nil
+	}
+	if len(p.Data) > c.server.cfg.MaxAuthBytes {
+		c.refuse(p.Namespace, &Refusal{Message: messageLargeAuth})
+		return nil
+	}
+	auth := json.RawMessage(`{}`) // S-3
+	if len(p.Data) > 0 {
+		auth = slices.Clone(p.Data)
+	}
+	s := newSocket(n, c, rand.Text(), auth)
+	defer s.exit()
+	if err := n.admit(s.handlerCtx, s); err != nil {
+		s.leave(engineio.Cause{Reason: ReasonServerDisconnect, Err: err}, false)
+		c.refuse(p.Namespace, c.refusal(err))
+		return nil
+	}
+	c.join(s)
+	return nil
+}
+
+// join answers a CONNECT with success. The socket is a member before its client
+// can know: what anybody emits after the client has its answer, it gets. A
+// socket that the application or the end of the connection took back meanwhile
+// is nowhere left behind.
+func (c *conn) join(s *Socket) {
+	if !s.beginAnswer() {
+		c.refuse(s.nsp.name, &Refusal{Message: messageInternal})
+		return
+	}
+	if c.add(s) {
+		s.nsp.members.add(s)
+	}
+	answer := Packet{Type: PacketConnect, Namespace: s.nsp.name, Data: []byte(`{"sid":"` + s.id + `"}`)} // S-4
+	if !c.sendPacket(answer) {
+		s.leave(engineio.Cause{Reason: engineio.ReasonTransportClose}, false)
+		return
+	}
+	if !s.endAnswer() {
+		c.sendPacket(Packet{Type: PacketDisconnect, Namespace: s.nsp.name}) // S-9
+		return
+	}
+	s.open()
+}
+
+// add makes s one of the connection's sockets, unless it is gone. Closed cannot
+// have run: it waits for Receive, in which this is.
+func (c *conn) add(s *Socket) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if phase(s.phase.Load()) == phaseLeft {
+		return false
+	}
+	c.sockets = append(c.sockets, s)
+	c.parted = slices.DeleteFunc(c.parted, func(name string) bool { return name == s.nsp.name })
+	if c.idle != nil {
+		c.idle.Stop()
+		c.idle = nil
+	}
+	return true
+}
+
+// remove undoes add. byServer says that the client does not know yet.
+func (c *conn) remove(s *Socket, byServer bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.Index(c.sockets, s)
+	if i < 0 {
+		return
+	}
+	c.sockets = slices.Delete(c.sockets, i, i+1)
+	if byServer {
+		c.parted = append(c.parted, s.nsp.name)
+	}
+	if len(c.sockets) == 0 && !c.closed {
+		c.armLocked()
+	}
+}
+
+func (c *conn) joined() []*Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.sockets)
+}
+
+// refusal returns what a client may know of the error of a middleware. S-6
+func (c *conn) refusal(err error) *Refusal {
+	if r, ok := errors.AsType[*Refusal](err); ok {
+		return r
+	}
+	if !errors.Is(err, ErrPanic) { // which is in the log already
+		c.server.log.Error("socketio: middleware failed", "sid", c.session, "err", err)
+	}
+	return &Refusal{Message: messageInternal}
+}
+
+// refuse answers a CONNECT with CONNECT_ERROR. The connection stays.
+func (c *conn) refuse(namespace string, r *Refusal) {
+	data, err := refusalData(r)
+	if err != nil {
+		c.server.log.Error("socketio: refusal does not marshal", "sid", c.session, "err", err)
+	}
+	c.sendPacket(Packet{Type: PacketConnectError, Namespace: namespace, Data: data})
+}
+
+// sendPacket reports whether the packet was queued. If not, the session is
+// closed.
+func (c *conn) sendPacket(p Packet) bool {
+	return c.session.Send(engineio.NewMessage(AppendPacket(nil, p))) == nil
+}
+
+// receive takes an event or an ack of the client.
+func (s *Socket) receive(p Packet, attachments [][]byte) {
+	if p.Type.ack() {
+		s.acked(p.ID, Args{Values: collect(p.Data, 0), Attachments: attachments})
+		return
+	}
+	if !s.enter() {
+		return // it has left since the packet was on its way
+	}
+	defer s.exit()
+	name, err := eventName(p.Data)
+	if err != nil {
+		panic("socketio: bug: event without a name")
+	}
+	args := Args{Values: collect(p.Data, 1), Attachments: attachments}
+	if answer := s.nsp.dispatch(s, name, args, p.HasID); answer != nil && p.HasID {
+		_ = s.send(encodeAck(s.nsp.name, p.ID, *answer)) // nobody left to tell
+	}
+}

@@ -1,0 +1,71 @@
+// Package socketio is a Socket.IO server, protocol version 5, on top of package
+// engineio. The stock JavaScript client talks to it, over WebSocket and over
+// polling. Comments cite the clauses S-1 to S-45 of docs/protocol.md.
+//
+// # Use
+//
+// Make a [Server], take its namespaces with [Server.Of], set their middlewares
+// and handlers, then serve it on the path of its Engine.IO configuration. What
+// is sent is an [Event], encoded once for all who receive it; where it goes is
+// a set of rooms.
+//
+// # Order
+//
+// Packets of one connection are handled in the order of the wire, one at a
+// time, on the connection's reader: middlewares, OnConnect, event handlers. A
+// slow handler holds up its own client only, but it does hold it up: pongs are
+// read by the same reader, so a handler that takes longer than the ping timeout
+// loses its connection.
+//
+//   - The CONNECT answer is the first thing a client gets in a namespace.
+//     OnConnect runs after it was queued and before any packet of that client
+//     is dispatched (S-12). A client that does not wait for the answer loses
+//     nothing by it: its events are handled after OnConnect.
+//   - What one goroutine sends to a socket, alone or through rooms, arrives in
+//     that order (S-43). Between goroutines there is no order, and two sockets
+//     may then see two orders.
+//   - Attachments follow their packet with nothing in between (S-30).
+//   - OnDisconnect runs once, only if OnConnect was called, and after the
+//     socket's last handler has returned. If the application disconnects a
+//     socket that is in no handler, it runs on the caller's goroutine.
+//   - After OnDisconnect nothing is left of a socket: no room, no ack, no timer.
+//
+// # What is not promised
+//
+// Sending is at most once: a connection that breaks loses what was queued for
+// it. A list of sockets is taken before it is sent to, so an event may still
+// follow a DISCONNECT, or the leaving of a room, that happened at the same time.
+//
+// # Concurrency
+//
+// All methods are safe for concurrent use, but namespaces and handlers are
+// fixed by the first request: setting one later panics. No method waits for a
+// client except the two called EmitAck. No lock is held while a handler, a
+// middleware or the engine is called, so all of them may call back.
+//
+// # Failures
+//
+// A client that breaks the protocol loses its whole connection, with the reason
+// "parse error", and the log says why: the JavaScript client would show it as
+// a lost connection and no more (S-7). A handler that fails or panics is told to
+// OnError and never harms another socket. A connection that does not read what
+// it is sent is closed by the engine.
+//
+// Whatever a client can make grow has a bound in [Config]: namespaces joined,
+// attachments half received by number, bytes and age, acks outstanding, the
+// size of what it authenticates with. Rooms and events per second are the
+// application's to bound.
+//
+// # Lifecycle
+//
+// [NewServer] starts nothing. The package starts no goroutine; it has a timer
+// for each connection without a namespace and for each packet whose attachments
+// are on their way. [Server.Shutdown] ends all connections.
+//
+// # Not here
+//
+// Volatile events, msgpack, connection state recovery, dynamic namespaces and
+// several nodes.
+//
+// Imports: the standard library and package engineio.
+package socketio

@@ -1,0 +1,181 @@
+package socketio
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"larder/engineio"
+)
+
+// MaxEmitAttachments is how many attachments an event of ours may have: above
+// it the stock client refuses the packet and drops the connection. S-32
+const MaxEmitAttachments = 10
+
+// Args are the arguments of an event or of an ack. In an event with
+// attachments each binary value is a placeholder, see [Placeholder].
+type Args struct {
+	Values      []json.RawMessage
+	Attachments [][]byte
+}
+
+// Placeholder is the value that stands for attachment i. S-30
+func Placeholder(i int) json.RawMessage {
+	return fmt.Appendf(nil, `{"_placeholder":true,"num":%d}`, i)
+}
+
+// kept returns arguments that outlive the message they were read from.
+// Attachments are never part of it.
+func (a Args) kept() Args {
+	values := make([]json.RawMessage, len(a.Values))
+	for i, v := range a.Values {
+		values[i] = slices.Clone(v)
+	}
+	return Args{Values: values, Attachments: a.Attachments}
+}
+
+// check refuses what a peer would answer with closing the connection.
+func (a Args) check() error {
+	for i, v := range a.Values {
+		if !utf8.Valid(v) || !shallow(v, MaxDepth-1) || !json.Valid(v) {
+			return fmt.Errorf("argument %d is not JSON", i)
+		}
+		if len(a.Attachments) > 0 {
+			if err := checkPlaceholders(v, len(a.Attachments)); err != nil {
+				return fmt.Errorf("argument %d: %w", i, err)
+			}
+		}
+	}
+	if len(a.Attachments) > MaxEmitAttachments {
+		return errors.New("too many attachments")
+	}
+	return nil
+}
+
+// appendArray appends the JSON array of the arguments, after name if it is not nil.
+func (a Args) appendArray(dst []byte, name json.RawMessage) []byte {
+	dst = append(dst, '[')
+	if name != nil {
+		dst = append(dst, name...)
+	}
+	for i, v := range a.Values {
+		if i > 0 || name != nil {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, v...)
+	}
+	return append(dst, ']')
+}
+
+// An Event is an event of ours, ready to be sent to any number of sockets. Its
+// arguments are encoded once, and its packet once for each namespace it is sent
+// to. An Event does not change and is safe for concurrent use.
+type Event struct {
+	name        string
+	data        []byte // the JSON array
+	attachments []*engineio.Message
+	frames      atomic.Pointer[[]frame] // grows by copying; as long as the namespaces it was sent to
+}
+
+// A frame is the packet of an event in one namespace.
+type frame struct {
+	namespace string
+	messages  []*engineio.Message
+}
+
+// NewEvent makes an event without binary data. It refuses the reserved names
+// and arguments that are not JSON. The arguments are copied.
+func NewEvent(name string, args ...json.RawMessage) (*Event, error) {
+	return NewBinaryEvent(name, Args{Values: args})
+}
+
+// NewBinaryEvent makes an event with attachments, which the values refer to by
+// placeholders. Without attachments it is the same as [NewEvent], and objects
+// that look like placeholders are plain data (S-34).
+func NewBinaryEvent(name string, args Args) (*Event, error) {
+	if !utf8.ValidString(name) {
+		return nil, fmt.Errorf("event %q: name is not UTF-8", name)
+	}
+	if err := checkEventName(name); err != nil { // S-20
+		return nil, fmt.Errorf("event %q: %w", name, err)
+	}
+	if err := args.check(); err != nil {
+		return nil, fmt.Errorf("event %q: %w", name, err)
+	}
+	quoted, err := marshal(name)
+	if err != nil {
+		return nil, fmt.Errorf("event %q: %w", name, err)
+	}
+	return &Event{
+		name:        name,
+		data:        args.appendArray(nil, quoted),
+		attachments: binaryMessages(args.Attachments),
+	}, nil
+}
+
+// Name returns the name of the event.
+func (e *Event) Name() string { return e.name }
+
+// messages returns the event as a packet of a namespace, encoded at first use.
+func (e *Event) messages(namespace string) []*engineio.Message {
+	for {
+		known := e.frames.Load()
+		if known != nil {
+			for _, f := range *known {
+				if f.namespace == namespace {
+					return f.messages
+				}
+			}
+		}
+		var grown []frame
+		if known != nil {
+			grown = slices.Clone(*known)
+		}
+		messages := e.encode(Packet{Namespace: namespace})
+		grown = append(grown, frame{namespace, messages})
+		if e.frames.CompareAndSwap(known, &grown) {
+			return messages
+		}
+	}
+}
+
+// withID returns the event as a packet that asks for an ack.
+func (e *Event) withID(namespace string, id uint64) []*engineio.Message {
+	return e.encode(Packet{Namespace: namespace, ID: id, HasID: true})
+}
+
+func (e *Event) encode(p Packet) []*engineio.Message {
+	p.Type, p.Data = PacketEvent, e.data
+	return encode(p, PacketBinaryEvent, e.attachments)
+}
+
+// encode returns the messages of a packet, which takes the type binary if it
+// has attachments; these follow in the order of their numbers. S-26, S-30
+func encode(p Packet, binary PacketType, attachments []*engineio.Message) []*engineio.Message {
+	if len(attachments) > 0 {
+		p.Type, p.Attachments = binary, len(attachments)
+	}
+	text := AppendPacket(make([]byte, 0, len(p.Data)+len(p.Namespace)+32), p)
+	return append([]*engineio.Message{engineio.NewMessage(text)}, attachments...)
+}
+
+// encodeAck returns the messages of the answer to an ack id. S-23, S-26
+func encodeAck(namespace string, id uint64, args Args) []*engineio.Message {
+	p := Packet{Type: PacketAck, Namespace: namespace, ID: id, HasID: true, Data: args.appendArray(nil, nil)}
+	return encode(p, PacketBinaryAck, binaryMessages(args.Attachments))
+}
+
+func binaryMessages(attachments [][]byte) []*engineio.Message {
+	var messages []*engineio.Message
+	for _, b := range attachments {
+		messages = append(messages, engineio.NewBinaryMessage(b))
+	}
+	return messages
+}
+
+// String returns the event for people who debug.
+func (e *Event) String() string { return "event " + strconv.Quote(e.name) }

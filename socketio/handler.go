@@ -1,0 +1,134 @@
+package socketio
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+)
+
+// handler is what typed and raw handlers have in common. The arguments are
+// valid during the call. It makes an answer only if ack says that one is wanted.
+type handler func(ctx context.Context, s *Socket, args Args, ack bool) (*Args, error)
+
+// On sets the handler of an event. It panics if there is one already.
+//
+// Req is decoded from the first argument; further ones, and members that Req
+// does not have, are ignored, since a client may know more than this server.
+// A missing argument leaves a struct zero and a pointer, map, slice or interface
+// nil; for any other type it is an error. So is null, unless Req can be nil.
+// Binary data is an error: see [Namespace.OnRaw].
+//
+// Res is the one argument of the ack, if the client asked for one. See OnError
+// for what happens to errors.
+func On[Req, Res any](n *Namespace, event string, h func(ctx context.Context, s *Socket, req Req) (Res, error)) {
+	kind := reflect.TypeFor[Req]().Kind() // once, here: no reflection of ours per event
+	n.handle(event, func(ctx context.Context, s *Socket, args Args, ack bool) (*Args, error) {
+		var req Req
+		if err := decodeFirst(args, kind, &req); err != nil {
+			return nil, err
+		}
+		res, err := h(ctx, s, req)
+		if err != nil || !ack {
+			return nil, err
+		}
+		data, err := marshal(res)
+		if err != nil {
+			return nil, fmt.Errorf("marshal the answer to %s: %w", event, err)
+		}
+		return &Args{Values: []json.RawMessage{data}}, nil
+	})
+}
+
+// decodeFirst decodes the first argument into req, which points to a value of
+// that kind.
+func decodeFirst(args Args, kind reflect.Kind, req any) error {
+	nilable := kind == reflect.Pointer || kind == reflect.Map || kind == reflect.Slice || kind == reflect.Interface
+	switch {
+	case len(args.Attachments) > 0:
+		return fmt.Errorf("%w: binary data", ErrArgument)
+	case len(args.Values) == 0 && (nilable || kind == reflect.Struct):
+		return nil
+	case len(args.Values) == 0:
+		return fmt.Errorf("%w: missing", ErrArgument)
+	case string(args.Values[0]) == "null" && !nilable:
+		return fmt.Errorf("%w: null", ErrArgument)
+	}
+	if err := json.Unmarshal(args.Values[0], req); err != nil {
+		return fmt.Errorf("%w: %w", ErrArgument, err)
+	}
+	return nil
+}
+
+// OnRaw sets a handler that gets the arguments as they came, attachments and
+// all, and may keep them. What it returns answers the ack, if the client asked
+// for one; nil leaves it unanswered.
+func (n *Namespace) OnRaw(event string, h func(ctx context.Context, s *Socket, args Args) (*Args, error)) {
+	n.handle(event, func(ctx context.Context, s *Socket, args Args, _ bool) (*Args, error) {
+		return h(ctx, s, args.kept())
+	})
+}
+
+func (n *Namespace) handle(event string, h handler) {
+	n.mustConfigure()
+	if err := checkEventName(event); err != nil {
+		panic(fmt.Sprintf("socketio: handler for %q: %v", event, err))
+	}
+	if n.handlers[event] != nil {
+		panic(fmt.Sprintf("socketio: two handlers for %q", event))
+	}
+	n.handlers[event] = h
+}
+
+// dispatch hands an event to its handler and returns the answer, if there is
+// one. Nobody waits for an event without handler: it is ignored.
+func (n *Namespace) dispatch(s *Socket, event string, args Args, ack bool) *Args {
+	h := n.handlers[event]
+	if h == nil {
+		n.log.Debug("socketio: unknown event", "event", event)
+		return nil
+	}
+	answer, err := n.invoke(h, s, args, ack)
+	if err == nil && answer != nil && ack {
+		if err = answer.check(); err != nil {
+			err = fmt.Errorf("answer to %s: %w", event, err)
+		}
+	}
+	if err == nil {
+		return answer
+	}
+	return n.failed(s, Failure{Event: event, Args: args.kept(), Err: err})
+}
+
+func (n *Namespace) invoke(h handler, s *Socket, args Args, ack bool) (answer *Args, err error) {
+	defer n.recovered("event handler panicked", s, &err)
+	return h(s.handlerCtx, s, args, ack)
+}
+
+// failed asks OnError for an answer.
+func (n *Namespace) failed(s *Socket, f Failure) *Args {
+	if n.onError == nil {
+		if errors.Is(f.Err, ErrArgument) {
+			n.log.Info("socketio: argument refused", "event", f.Event, "err", f.Err)
+		} else {
+			n.log.Error("socketio: handler failed", "event", f.Event, "err", f.Err)
+		}
+		return nil
+	}
+	value, err := n.explain(s, f)
+	if err != nil || value == nil {
+		return nil
+	}
+	answer := &Args{Values: []json.RawMessage{value}}
+	if err := answer.check(); err != nil {
+		n.log.Error("socketio: answer of the error handler refused", "event", f.Event, "err", err)
+		return nil
+	}
+	return answer
+}
+
+func (n *Namespace) explain(s *Socket, f Failure) (value json.RawMessage, err error) {
+	defer n.recovered("error handler panicked", s, &err)
+	return n.onError(s.handlerCtx, s, f), nil
+}

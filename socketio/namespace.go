@@ -1,0 +1,165 @@
+package socketio
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+
+	"larder/engineio"
+)
+
+// A Namespace is a group of sockets with its own handlers and rooms. Its
+// handlers are set before the server serves; all else is safe for concurrent use.
+type Namespace struct {
+	name   string
+	server *Server
+	log    *slog.Logger
+
+	middleware   []func(context.Context, *Socket) error
+	onConnect    []func(context.Context, *Socket)
+	onDisconnect []func(*Socket, engineio.Reason)
+	onError      func(context.Context, *Socket, Failure) json.RawMessage
+	handlers     map[string]handler
+
+	members registry
+	lastAck atomic.Uint64 // ids are unique in the namespace, so one packet can ask many. S-24, S-25
+}
+
+func newNamespace(s *Server, name string) *Namespace {
+	return &Namespace{
+		name:     name,
+		server:   s,
+		log:      s.log.With("namespace", name),
+		handlers: make(map[string]handler),
+	}
+}
+
+// Name returns the name, with its slash.
+func (n *Namespace) Name() string { return n.name }
+
+// Len returns the number of connected sockets.
+func (n *Namespace) Len() int { return n.members.len() }
+
+// Use adds a middleware. They run in the order they were added, on the
+// connection's reader, before the CONNECT answer. The first error refuses the
+// socket: a [*Refusal] is told to the client (S-6), of any other error the
+// client learns nothing and the log all. Rooms that a middleware joins count
+// from the CONNECT answer on; nothing can be sent to the socket before it.
+func (n *Namespace) Use(mw func(ctx context.Context, s *Socket) error) {
+	n.mustConfigure()
+	n.middleware = append(n.middleware, mw)
+}
+
+// OnConnect adds a function that runs when a socket has joined: after its
+// CONNECT answer is queued and before any packet of that client is dispatched
+// (S-12). If it panics, the connection is closed. A client may act on its answer
+// before OnConnect runs: rooms that must miss nothing are joined in a middleware.
+func (n *Namespace) OnConnect(h func(ctx context.Context, s *Socket)) {
+	n.mustConfigure()
+	n.onConnect = append(n.onConnect, h)
+}
+
+// OnDisconnect adds a function that runs when a socket has left: once, only if
+// OnConnect ran, and after its last handler returned. [Socket.Rooms] still
+// tells the rooms it was in (S-40), but it is no longer reached through them.
+func (n *Namespace) OnDisconnect(h func(s *Socket, reason engineio.Reason)) {
+	n.mustConfigure()
+	n.onDisconnect = append(n.onDisconnect, h)
+}
+
+// OnError sets the function that is told when a handler failed, panicked, or
+// got an argument that does not decode. The JSON it returns is the one argument
+// of the ack, if the client asked for one; nil leaves it unanswered. Without
+// OnError, failures are logged and no ack is answered.
+func (n *Namespace) OnError(h func(ctx context.Context, s *Socket, f Failure) json.RawMessage) {
+	n.mustConfigure()
+	n.onError = h
+}
+
+func (n *Namespace) mustConfigure() {
+	if n.server.serving.Load() {
+		panic("socketio: namespace " + n.name + " configured after the server began to serve")
+	}
+}
+
+// Emit sends an event to every socket, or to the union of the rooms, each
+// socket once (S-41). It waits for nobody: a connection that cannot take the
+// event is closed by the engine. Two events emitted one after the other reach
+// each socket in that order (S-43).
+func (n *Namespace) Emit(ev *Event, rooms ...string) { n.EmitExcept(ev, nil, rooms...) }
+
+// EmitExcept is Emit without the sockets that are in one of the rooms except.
+// A socket's id is a room, so this is also how a broadcast leaves out its author.
+func (n *Namespace) EmitExcept(ev *Event, except []string, rooms ...string) {
+	sockets := n.members.members(rooms, except)
+	if len(sockets) == 0 {
+		return
+	}
+	messages := ev.messages(n.name)
+	for _, s := range sockets {
+		_ = s.send(messages) // a socket that is gone, or too slow and closed for it
+	}
+}
+
+// Sockets returns the connected sockets, or those in the union of the rooms.
+func (n *Namespace) Sockets(rooms ...string) []*Socket {
+	return append([]*Socket(nil), n.members.members(rooms, nil)...)
+}
+
+// Disconnect lets go of every socket, or of the union of the rooms.
+//
+// With closeTransport their connections are closed, and with them their other
+// namespaces; stock clients come back by themselves. Without it each gets a
+// DISCONNECT packet (S-9), after which stock clients stay away. The reason is
+// what OnDisconnect hears; empty means [engineio.ReasonForcedServerClose] or
+// [ReasonServerDisconnect].
+func (n *Namespace) Disconnect(reason engineio.Reason, closeTransport bool, rooms ...string) {
+	for _, s := range n.members.members(rooms, nil) {
+		if closeTransport {
+			s.Close(reason)
+		} else {
+			s.disconnect(reason)
+		}
+	}
+}
+
+// admit runs the middlewares.
+func (n *Namespace) admit(ctx context.Context, s *Socket) (err error) {
+	defer n.recovered("middleware panicked", s, &err)
+	for _, mw := range n.middleware {
+		if err := mw(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// connected runs the OnConnect functions.
+func (n *Namespace) connected(ctx context.Context, s *Socket) (err error) {
+	defer n.recovered("connect handler panicked", s, &err)
+	for _, h := range n.onConnect {
+		h(ctx, s)
+	}
+	return nil
+}
+
+// disconnected runs the OnDisconnect functions, each even if another panics.
+func (n *Namespace) disconnected(s *Socket, reason engineio.Reason) {
+	for _, h := range n.onDisconnect {
+		func() {
+			var err error
+			defer n.recovered("disconnect handler panicked", s, &err)
+			h(s, reason)
+		}()
+	}
+}
+
+// recovered is deferred: it turns a panic into ErrPanic and logs where it came from.
+func (n *Namespace) recovered(what string, s *Socket, err *error) {
+	if v := recover(); v != nil {
+		n.log.Error("socketio: panic", "where", what, "socket_id", s.id, "panic", v, "stack", string(debug.Stack()))
+		*err = ErrPanic
+	}
+}

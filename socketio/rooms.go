@@ -1,0 +1,262 @@
+package socketio
+
+import (
+	"slices"
+	"sync"
+)
+
+// A registry knows which sockets of a namespace are in which rooms.
+//
+// One mutex owns both directions, so a membership is in both or in neither.
+// Nothing is called while it is held: whoever sends takes a list of sockets and
+// lets go first.
+//
+// The room of a socket's own id is not stored: the index by id is that room, so
+// an idle socket costs no room of its own. S-40
+type registry struct {
+	mu    sync.Mutex
+	ids   map[string]*Socket
+	all   room
+	rooms map[string]*room
+	mark  uint64 // the last value given out by members
+}
+
+// membership is a socket's side of the registry, guarded by the registry's mutex.
+type membership struct {
+	state memberState
+	rooms []string // own id not included; kept through OnDisconnect
+	mark  uint64   // the selection that last met this socket
+}
+
+type memberState byte
+
+const (
+	memberPending memberState = iota // not connected yet: rooms are only noted
+	memberJoined
+	memberGone      // never comes back
+	memberForgotten // its own list is gone too
+)
+
+// add makes s a member, with the rooms it joined before. It refuses a socket
+// that has left already, so a CONNECT in flight leaves no ghost.
+func (g *registry) add(s *Socket) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s.member.state != memberPending {
+		return false
+	}
+	s.member.state = memberJoined
+	if g.ids == nil {
+		g.ids = make(map[string]*Socket)
+		g.rooms = make(map[string]*room)
+	}
+	g.ids[s.id] = s
+	g.all.add(s)
+	for _, name := range s.member.rooms {
+		g.enterLocked(name, s)
+	}
+	return true
+}
+
+// remove takes s out of everything. Its own list of rooms stays readable until forget.
+func (g *registry) remove(s *Socket) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	joined := s.member.state == memberJoined
+	s.member.state = memberGone
+	if !joined {
+		return
+	}
+	delete(g.ids, s.id)
+	g.all.remove(s)
+	for _, name := range s.member.rooms {
+		g.leaveLocked(name, s)
+	}
+}
+
+// forget drops the list that remove kept.
+func (g *registry) forget(s *Socket) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s.member.state, s.member.rooms = memberForgotten, nil
+}
+
+func (g *registry) join(s *Socket, rooms []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, name := range rooms {
+		if name == s.id || s.member.state >= memberGone {
+			continue
+		}
+		if s.member.state == memberPending {
+			if !slices.Contains(s.member.rooms, name) {
+				s.member.rooms = append(s.member.rooms, name)
+			}
+			continue
+		}
+		if g.enterLocked(name, s) {
+			s.member.rooms = append(s.member.rooms, name)
+		}
+	}
+}
+
+func (g *registry) leave(s *Socket, rooms []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s.member.state >= memberGone {
+		return
+	}
+	for _, name := range rooms {
+		i := slices.Index(s.member.rooms, name)
+		if i < 0 {
+			continue
+		}
+		s.member.rooms = slices.Delete(s.member.rooms, i, i+1)
+		if s.member.state == memberJoined {
+			g.leaveLocked(name, s)
+		}
+	}
+}
+
+// enterLocked puts s into a room and reports whether it was not there before.
+func (g *registry) enterLocked(name string, s *Socket) bool {
+	r := g.rooms[name]
+	if r == nil {
+		r = new(room)
+		g.rooms[name] = r
+	}
+	return r.add(s)
+}
+
+func (g *registry) leaveLocked(name string, s *Socket) {
+	r := g.rooms[name]
+	if r == nil {
+		return
+	}
+	if r.remove(s); len(r.list) == 0 {
+		delete(g.rooms, name)
+	}
+}
+
+// roomsOf returns the rooms of s, its own first; nothing once it is forgotten.
+func (g *registry) roomsOf(s *Socket) []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s.member.state == memberForgotten {
+		return nil
+	}
+	return append([]string{s.id}, s.member.rooms...)
+}
+
+func (g *registry) len() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.all.list)
+}
+
+// members returns the union of the rooms, or everyone without rooms, each
+// socket once, without those that are in a room of except. S-41
+// The list is shared: read it, do not change it.
+func (g *registry) members(rooms, except []string) []*Socket {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(except) == 0 {
+		if len(rooms) == 0 {
+			return g.all.share()
+		}
+		if len(rooms) == 1 && g.ids[rooms[0]] == nil {
+			if r := g.rooms[rooms[0]]; r != nil {
+				return r.share()
+			}
+			return nil
+		}
+	}
+	g.mark++
+	for _, name := range except {
+		for _, part := range g.partsLocked(name) {
+			for _, s := range part {
+				s.member.mark = g.mark
+			}
+		}
+	}
+	if len(rooms) == 0 {
+		return g.pickLocked(nil, g.all.list)
+	}
+	var picked []*Socket
+	for _, name := range rooms {
+		for _, part := range g.partsLocked(name) {
+			picked = g.pickLocked(picked, part)
+		}
+	}
+	return picked
+}
+
+// partsLocked returns a room in its two parts: those who joined it, and the
+// socket whose id it is.
+func (g *registry) partsLocked(name string) [2][]*Socket {
+	var parts [2][]*Socket
+	if r := g.rooms[name]; r != nil {
+		parts[0] = r.list
+	}
+	if s := g.ids[name]; s != nil {
+		parts[1] = []*Socket{s}
+	}
+	return parts
+}
+
+// pickLocked appends those of list that the current selection has not met yet.
+func (g *registry) pickLocked(picked, list []*Socket) []*Socket {
+	for _, s := range list {
+		if s.member.mark != g.mark {
+			s.member.mark = g.mark
+			picked = append(picked, s)
+		}
+	}
+	return picked
+}
+
+// A room is a set of sockets whose list can be handed out without copying: it
+// is copied when a member leaves a list that somebody may still be reading.
+type room struct {
+	index  map[*Socket]int
+	list   []*Socket
+	shared bool
+}
+
+func (r *room) add(s *Socket) bool {
+	if _, in := r.index[s]; in {
+		return false
+	}
+	if r.index == nil {
+		r.index = make(map[*Socket]int)
+	}
+	r.index[s] = len(r.list)
+	r.list = append(r.list, s) // readers of a shared list do not look past its end
+	return true
+}
+
+func (r *room) remove(s *Socket) {
+	i, in := r.index[s]
+	if !in {
+		return
+	}
+	delete(r.index, s)
+	if r.shared {
+		r.list, r.shared = slices.Clone(r.list), false
+	}
+	last := len(r.list) - 1
+	if moved := r.list[last]; moved != s {
+		r.list[i] = moved
+		r.index[moved] = i
+	}
+	r.list[last] = nil
+	if r.list = r.list[:last]; last == 0 {
+		r.index, r.list = nil, nil // after a crowd, give its memory back
+	}
+}
+
+// share returns the list for reading outside the lock.
+func (r *room) share() []*Socket {
+	r.shared = true
+	return r.list[:len(r.list):len(r.list)]
+}

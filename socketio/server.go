@@ -1,0 +1,146 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"larder/engineio"
+)
+
+// Config is what a [Server] is made from. Zero fields take the defaults named here.
+type Config struct {
+	// Engine configures the connections. Its Logger defaults to the one below.
+	Engine engineio.Config
+
+	// ConnectTimeout closes a connection that has joined no namespace for so
+	// long, be it that it never did or that it left them all: 10 s. S-1
+	ConnectTimeout time.Duration
+
+	// AckTimeout is how long a client may take for an ack that the server
+	// asked for: 10 s. S-24
+	AckTimeout time.Duration
+
+	// BinaryTimeout is how long the attachments of one packet may take: 10 s. S-33
+	BinaryTimeout time.Duration
+
+	MaxNamespaces  int // joined at once by one connection: 8
+	MaxAttachments int // of one packet from a client: 10. S-32
+	MaxBinaryBytes int // all attachments of one packet together: Engine.MaxPayload or 1,000,000. S-33
+	MaxAcks        int // outstanding per socket: 64. S-24
+	MaxAuthBytes   int // payload of a CONNECT, which is kept with the socket: 16 KiB
+
+	Logger *slog.Logger // nil: nothing is logged
+}
+
+// withDefaults fills the zero fields and reports every wrong one.
+func (c Config) withDefaults() (Config, error) {
+	var errs []error
+	fill := func(name string, v *int, def int) {
+		if *v < 0 {
+			errs = append(errs, fmt.Errorf("socketio: %s is negative", name))
+		} else if *v == 0 {
+			*v = def
+		}
+	}
+	wait := func(name string, v *time.Duration) {
+		if *v < 0 {
+			errs = append(errs, fmt.Errorf("socketio: %s is negative", name))
+		} else if *v == 0 {
+			*v = 10 * time.Second
+		}
+	}
+	wait("ConnectTimeout", &c.ConnectTimeout)
+	wait("AckTimeout", &c.AckTimeout)
+	wait("BinaryTimeout", &c.BinaryTimeout)
+	fill("MaxNamespaces", &c.MaxNamespaces, 8)
+	fill("MaxAttachments", &c.MaxAttachments, 10)
+	fill("MaxAcks", &c.MaxAcks, 64)
+	fill("MaxAuthBytes", &c.MaxAuthBytes, 16<<10)
+	fill("MaxBinaryBytes", &c.MaxBinaryBytes, max(c.Engine.MaxPayload, 0))
+	if c.MaxBinaryBytes == 0 {
+		c.MaxBinaryBytes = 1_000_000
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Engine.Logger == nil {
+		c.Engine.Logger = c.Logger
+	}
+	return c, errors.Join(errs...)
+}
+
+// A Server is a Socket.IO server. It is an http.Handler for the path of its
+// Engine.IO configuration.
+type Server struct {
+	cfg     Config
+	engine  *engineio.Server
+	log     *slog.Logger
+	serving atomic.Bool // set by the first request; namespaces are fixed from then on
+
+	mu         sync.Mutex // guards namespaces
+	namespaces map[string]*Namespace
+}
+
+// NewServer checks the configuration and returns a server without namespaces.
+// It starts no goroutine.
+func NewServer(cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, log: cfg.Logger, namespaces: make(map[string]*Namespace)}
+	s.engine, err = engineio.NewServer(cfg.Engine, func(session *engineio.Session) engineio.Receiver {
+		return newConn(s, session)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Of returns the namespace of that name ("/", "/donations") and makes it at
+// first use, which must be before the server serves. No namespace is there by
+// itself, not even "/". Of panics on a name that a packet cannot carry.
+func (s *Server) Of(name string) *Namespace {
+	if err := checkNamespace(name); err != nil {
+		panic(fmt.Sprintf("socketio: namespace %q: %v", name, err))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.namespaces[name]
+	if n == nil {
+		if s.serving.Load() {
+			panic("socketio: namespace " + name + " made after the server began to serve")
+		}
+		n = newNamespace(s, name)
+		s.namespaces[name] = n
+	}
+	return n
+}
+
+func (s *Server) lookup(name string) *Namespace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.namespaces[name]
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.serving.Load() {
+		s.serving.Store(true)
+	}
+	s.engine.ServeHTTP(w, r)
+}
+
+// Len returns the number of connections, joined to a namespace or not.
+func (s *Server) Len() int { return s.engine.Len() }
+
+// Shutdown refuses new connections, closes all there are with
+// [engineio.ReasonShutdown], and waits until they have ended or ctx has.
+func (s *Server) Shutdown(ctx context.Context) error { return s.engine.Shutdown(ctx) }

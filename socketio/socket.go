@@ -1,0 +1,289 @@
+package socketio
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"sync/atomic"
+
+	"larder/engineio"
+)
+
+// The reasons a socket leaves a namespace for while its connection stays. The
+// others are those of engineio.
+const (
+	ReasonClientDisconnect engineio.Reason = "client namespace disconnect"
+	ReasonServerDisconnect engineio.Reason = "server namespace disconnect"
+)
+
+// A Handshake is what a client came with.
+type Handshake struct {
+	Auth json.RawMessage // the payload of its CONNECT packet; {} if it had none
+	*engineio.Request
+}
+
+// phase is how far a socket is. It only grows.
+type phase int32
+
+const (
+	phaseConnecting phase = iota // middlewares run; nothing can be sent
+	phaseAnswering               // a member; what is sent waits behind the CONNECT answer
+	phaseJoined
+	phaseLeft
+)
+
+// readerKey is the key under which a handler's context names the connection
+// whose reader the handler occupies.
+type readerKey struct{}
+
+// A Socket is one client in one namespace. It is safe for concurrent use.
+type Socket struct {
+	id        string
+	nsp       *Namespace
+	conn      *conn
+	handshake Handshake
+
+	ctx        context.Context // lives as long as the socket; the reason it is kept here
+	cancel     context.CancelCauseFunc
+	handlerCtx context.Context // ctx, with readerKey
+
+	phase  atomic.Int32 // changed under mu; read alone on the way of every message
+	member membership   // guarded by nsp.members.mu
+
+	mu       sync.Mutex          // guards what follows
+	backlog  []*engineio.Message // sent while answering
+	busy     bool                // the reader is in a handler of this socket
+	opened   bool                // OnConnect was called
+	cleared  bool                // leave has done its work
+	finished bool                // finish has begun
+	reason   engineio.Reason
+	data     any
+	acks     map[uint64]chan<- Answer
+}
+
+// newSocket returns a socket that is busy connecting.
+func newSocket(n *Namespace, c *conn, id string, auth json.RawMessage) *Socket {
+	s := &Socket{id: id, nsp: n, conn: c, busy: true}
+	s.handshake = Handshake{Auth: auth, Request: c.session.Request()}
+	s.ctx, s.cancel = context.WithCancelCause(c.session.Context())
+	s.handlerCtx = context.WithValue(s.ctx, readerKey{}, c)
+	return s
+}
+
+// ID returns the id that the client knows, too. It is not that of the
+// connection, and differs in each namespace. S-4
+func (s *Socket) ID() string { return s.id }
+
+// Namespace returns where the socket is.
+func (s *Socket) Namespace() *Namespace { return s.nsp }
+
+// Handshake returns what the client came with. Do not change it.
+func (s *Socket) Handshake() *Handshake { return &s.handshake }
+
+// Transport returns the present transport of the connection.
+func (s *Socket) Transport() engineio.Transport { return s.conn.session.Transport() }
+
+// Context is cancelled when the socket disconnects. Its cause is an
+// [engineio.Cause] with the reason.
+func (s *Socket) Context() context.Context { return s.ctx }
+
+// SetData keeps a value of the application with the socket.
+func (s *Socket) SetData(v any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.data = v
+}
+
+// Data returns what SetData kept, or nil.
+func (s *Socket) Data() any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.data
+}
+
+// Join adds the socket to rooms. After it has disconnected this does nothing.
+func (s *Socket) Join(rooms ...string) { s.nsp.members.join(s, rooms) }
+
+// Leave removes the socket from rooms. The room of its own id it cannot leave.
+func (s *Socket) Leave(rooms ...string) { s.nsp.members.leave(s, rooms) }
+
+// Rooms returns the rooms the socket is in, first that of its own id. It still
+// does so in OnDisconnect, and returns nothing afterwards. S-40
+func (s *Socket) Rooms() []string { return s.nsp.members.roomsOf(s) }
+
+// Emit sends an event to this socket, after everything that was sent to it
+// before. It does not wait.
+func (s *Socket) Emit(ev *Event) error { return s.send(ev.messages(s.nsp.name)) }
+
+// send queues messages next to each other, so that attachments follow their
+// packet. S-30
+func (s *Socket) send(messages []*engineio.Message) error {
+	switch phase(s.phase.Load()) {
+	case phaseAnswering:
+		if s.hold(messages) {
+			return nil
+		}
+		return s.send(messages) // it is no longer answering
+	case phaseJoined:
+		return s.conn.session.Send(messages...)
+	case phaseConnecting, phaseLeft:
+	}
+	return ErrNotConnected
+}
+
+// hold keeps messages until the CONNECT answer is queued.
+func (s *Socket) hold(messages []*engineio.Message) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if phase(s.phase.Load()) != phaseAnswering {
+		return false
+	}
+	s.backlog = append(s.backlog, messages...)
+	return true
+}
+
+// Disconnect takes the socket out of its namespace and tells the client by a
+// DISCONNECT packet, after which the stock client does not come back. The
+// connection and its other namespaces stay. S-9
+func (s *Socket) Disconnect() { s.disconnect(ReasonServerDisconnect) }
+
+func (s *Socket) disconnect(reason engineio.Reason) {
+	if reason == "" {
+		reason = ReasonServerDisconnect
+	}
+	s.leave(engineio.Cause{Reason: reason}, true)
+}
+
+// DisconnectAll sends a DISCONNECT packet to each namespace of the connection
+// and closes it: the stock client does not come back. S-9
+func (s *Socket) DisconnectAll() {
+	for _, other := range s.conn.joined() {
+		other.Disconnect()
+	}
+	s.Close(engineio.ReasonForcedServerClose)
+}
+
+// Close closes the whole connection, so that a stock client connects anew. An
+// empty reason means [engineio.ReasonForcedServerClose].
+func (s *Socket) Close(reason engineio.Reason) {
+	if reason == "" {
+		reason = engineio.ReasonForcedServerClose
+	}
+	s.conn.session.Close(reason)
+}
+
+// beginAnswer ends the time of the middlewares, unless one of them has let go
+// of the socket.
+func (s *Socket) beginAnswer() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if phase(s.phase.Load()) != phaseConnecting {
+		return false
+	}
+	s.phase.Store(int32(phaseAnswering))
+	return true
+}
+
+// endAnswer sends what waited for the CONNECT answer, until nothing does. It
+// reports false if the socket left meanwhile, of which the client was not told.
+func (s *Socket) endAnswer() bool {
+	for {
+		s.mu.Lock()
+		backlog, left := s.backlog, phase(s.phase.Load()) == phaseLeft
+		s.backlog = nil
+		if !left && len(backlog) == 0 {
+			s.phase.Store(int32(phaseJoined))
+		}
+		s.mu.Unlock()
+		if left {
+			return false
+		}
+		if len(backlog) == 0 {
+			return true
+		}
+		_ = s.conn.session.Send(backlog...) // if it fails, the end is near and Closed tells
+	}
+}
+
+// enter claims the socket for a handler. It fails once the socket has left.
+func (s *Socket) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if phase(s.phase.Load()) == phaseLeft {
+		return false
+	}
+	s.busy = true
+	return true
+}
+
+// exit ends a handler. If the socket left meanwhile, its end is told now.
+func (s *Socket) exit() {
+	s.mu.Lock()
+	s.busy = false
+	s.mu.Unlock()
+	s.finish()
+}
+
+// leave takes the socket out of everything. Whoever comes first does it; with
+// notify the client is told.
+func (s *Socket) leave(cause engineio.Cause, notify bool) {
+	s.mu.Lock()
+	was := phase(s.phase.Load())
+	if was == phaseLeft {
+		s.mu.Unlock()
+		return
+	}
+	s.phase.Store(int32(phaseLeft))
+	s.reason = cause.Reason
+	acks := s.acks
+	s.acks = nil
+	s.mu.Unlock()
+
+	s.conn.remove(s, notify)
+	if notify && was == phaseJoined { // while answering, the reader does it behind the answer
+		s.conn.sendPacket(Packet{Type: PacketDisconnect, Namespace: s.nsp.name}) // S-9
+	}
+	s.nsp.members.remove(s)
+	s.cancel(cause)
+	for _, to := range acks { // S-24
+		to <- Answer{Socket: s, Err: ErrNotConnected}
+	}
+	s.mu.Lock()
+	s.cleared = true
+	s.mu.Unlock()
+	s.finish()
+}
+
+// finish is the last that happens to a socket. It waits for two: leave, which
+// must have taken the socket out of everything, and the handler that may still
+// run. Whoever of them comes last does it.
+func (s *Socket) finish() {
+	s.mu.Lock()
+	last := s.cleared && !s.busy && !s.finished
+	s.finished = s.finished || last
+	opened, reason := s.opened, s.reason
+	s.mu.Unlock()
+	if !last {
+		return
+	}
+	if opened {
+		s.nsp.disconnected(s, reason)
+	}
+	s.nsp.members.forget(s)
+}
+
+// open runs OnConnect, unless the socket has left already.
+func (s *Socket) open() {
+	s.mu.Lock()
+	s.opened = phase(s.phase.Load()) == phaseJoined
+	opened := s.opened
+	s.mu.Unlock()
+	if !opened {
+		return
+	}
+	if err := s.nsp.connected(s.handlerCtx, s); err != nil {
+		// A socket that is half set up would be silent for ever. The
+		// connection goes, so that the client tries again.
+		s.Close(engineio.ReasonForcedServerClose)
+	}
+}

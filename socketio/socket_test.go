@@ -1,0 +1,37 @@
+package socketio
+
+import (
+	"errors"
+	"testing"
+
+	"larder/engineio"
+)
+
+// While its CONNECT answer is being queued, a socket without a connection holds
+// what is sent to it; before and after it refuses. The moment is too short for
+// a test from outside to meet it for certain. S-12
+func TestSendWhileAnswering(t *testing.T) {
+	message := []*engineio.Message{engineio.NewMessage([]byte(`2["e"]`))}
+	var s Socket
+	if err := s.send(message); !errors.Is(err, ErrNotConnected) {
+		t.Errorf("connecting: got %v, want ErrNotConnected", err)
+	}
+	if !s.beginAnswer() || s.beginAnswer() {
+		t.Error("beginAnswer: want true, then false")
+	}
+	for range 2 {
+		if err := s.send(message); err != nil {
+			t.Errorf("answering: %v", err)
+		}
+	}
+	if len(s.backlog) != 2 {
+		t.Errorf("answering: %d messages held, want 2", len(s.backlog))
+	}
+	s.phase.Store(int32(phaseLeft))
+	if err := s.send(message); !errors.Is(err, ErrNotConnected) {
+		t.Errorf("left: got %v, want ErrNotConnected", err)
+	}
+	if s.endAnswer() {
+		t.Error("endAnswer of a socket that left: got true")
+	}
+}
