@@ -1,0 +1,91 @@
+// The form that posts a donation.
+
+import { now, request } from './api.js';
+import { $, onSubmit, setText, show, toast } from './dom.js';
+
+const REMEMBERED = 'larder.place';
+const centre = { latitude: 52.52, longitude: 13.405, address: '' }; // Berlin, until told better
+
+let touched = false; // the person has typed something that must not be overwritten
+
+export function setUser(user) {
+  const may = user?.role === 'DONOR' || user?.role === 'ADMIN';
+  if (may && $('offer').hidden) {
+    $('offer').open = user.role === 'DONOR' && matchMedia('(min-width: 62rem)').matches;
+    fillIn();
+  }
+  show($('offer'), may);
+}
+
+// local writes a moment the way a datetime-local field wants it.
+function local(ms) {
+  const date = new Date(ms - new Date(ms).getTimezoneOffset() * 60000);
+  return date.toISOString().slice(0, 16);
+}
+
+function fillIn() {
+  touched = false;
+  const { elements } = $('offer-form');
+  elements.preparationTime.value = local(now() - 5 * 60000);
+  elements.expiryTime.value = local(now() + 4 * 3600e3);
+  let place = centre;
+  try {
+    place = JSON.parse(localStorage.getItem(REMEMBERED)) ?? centre;
+  } catch {
+    // No storage, or not ours: the centre will do.
+  }
+  for (const name of ['latitude', 'longitude', 'address']) elements[name].value = place[name] ?? '';
+  setText($('place-hint'), place === centre ? 'Berlin centre for now' : 'as last time');
+}
+
+function locate() {
+  const hint = $('place-hint');
+  if (!navigator.geolocation || !isSecureContext) {
+    setText(hint, 'Browsers tell only pages on https or localhost. Type the coordinates.');
+    return;
+  }
+  setText(hint, 'Asking the browser…');
+  navigator.geolocation.getCurrentPosition(({ coords }) => {
+    const { elements } = $('offer-form');
+    elements.latitude.value = coords.latitude.toFixed(5);
+    touched = true;
+    elements.longitude.value = coords.longitude.toFixed(5);
+    setText(hint, 'Your position is filled in.');
+  }, (err) => {
+    setText(hint, `${err.message || 'No position'}. Type the coordinates instead.`);
+  }, { timeout: 10000 });
+}
+
+// bodyOf makes the body of the request. Fields left empty are not sent.
+function bodyOf(fields) {
+  for (const name of ['preparationTime', 'expiryTime']) {
+    fields.set(name, new Date(fields.get(name)).toISOString());
+  }
+  for (const [name, value] of [...fields]) if (!value.trim()) fields.delete(name);
+  const body = Object.fromEntries(fields);
+  for (const name of ['quantity', 'latitude', 'longitude']) body[name] = Number(body[name]);
+  return body;
+}
+
+// start wires the form; posted is called with the donation as the server made it.
+export function start(posted) {
+  const form = $('offer-form');
+  $('locate').onclick = locate;
+  form.addEventListener('input', () => { touched = true; });
+  // The times are counted from when the form is opened, not from when the page was.
+  $('offer').addEventListener('toggle', () => $('offer').open && !touched && fillIn());
+  onSubmit(form, async (fields) => {
+    const place = { latitude: fields.get('latitude'), longitude: fields.get('longitude'), address: fields.get('address') };
+    const donation = await request('POST', '/donations', bodyOf(fields));
+    try {
+      localStorage.setItem(REMEMBERED, JSON.stringify(place));
+    } catch {
+      // It is only a convenience.
+    }
+    posted(donation);
+    toast(`${donation.name} is on the board.`);
+    form.reset();
+    fillIn();
+    form.elements.name.focus();
+  });
+}
