@@ -1,0 +1,152 @@
+package api
+
+import "encoding/json"
+
+// Names of the events that a server sends to live clients.
+const (
+	EventDonationCreated       = "donation.created"
+	EventDonationClaimed       = "donation.claimed"
+	EventDonationStatusUpdated = "donation.status.updated"
+	EventFeedReady             = "feed.ready"
+	EventServerDraining        = "server.draining"
+	EventException             = "exception"
+	EventTestResponse          = "test-response"
+)
+
+// Names of the events that a client sends.
+const (
+	EventTest       = "test"
+	EventFeedResume = "feed.resume"
+	EventAuth       = "auth" // plain WebSocket only: the token as first message
+)
+
+// DonationCreated says that food is on offer. Everybody signed in gets it.
+type DonationCreated struct {
+	ID          string   `json:"id"`
+	Name        string   `json:"name"`
+	FoodType    string   `json:"foodType"`
+	Quantity    string   `json:"quantity"` // a decimal text here, as clients of the guide expect
+	Unit        string   `json:"unit"`
+	Description *string  `json:"description"`
+	Location    Location `json:"location"`
+	DonorName   string   `json:"donorName"`
+	ExpiryTime  Time     `json:"expiryTime"`
+	ImageURLs   []string `json:"imageUrls"`
+	CreatedAt   Time     `json:"createdAt"`
+	DonorID     string   `json:"donorId"`
+	Latitude    float64  `json:"latitude"`
+	Longitude   float64  `json:"longitude"`
+	Status      string   `json:"status"`
+	Version     int64    `json:"version"`
+	Position    string   `json:"position,omitempty"`
+}
+
+// DonationClaimed says that an NGO has taken a donation.
+type DonationClaimed struct {
+	DonationID string `json:"donationId"`
+	ClaimedBy  string `json:"claimedBy"`
+	Status     string `json:"status"`
+	ClaimedAt  Time   `json:"claimedAt"`
+	Version    int64  `json:"version"`
+	Position   string `json:"position,omitempty"`
+}
+
+// DonationStatusUpdated says that a donation was picked up, delivered, released,
+// cancelled or has expired.
+type DonationStatusUpdated struct {
+	DonationID     string  `json:"donationId"`
+	Status         string  `json:"status"`
+	PreviousStatus string  `json:"previousStatus"`
+	UpdatedBy      string  `json:"updatedBy"` // an account's id, or "system" for the clock
+	UpdatedAt      Time    `json:"updatedAt"`
+	Reason         *string `json:"reason"`
+	Version        int64   `json:"version"`
+	Position       string  `json:"position,omitempty"`
+}
+
+// FeedReady is the first event of a socket: from Position on it hears everything
+// that it may see.
+type FeedReady struct {
+	Position  string   `json:"position"`
+	Recovered bool     `json:"recovered"`
+	User      FeedUser `json:"user"`
+}
+
+// FeedUser is who the server takes the socket for.
+type FeedUser struct {
+	ID   string `json:"id"`
+	Role string `json:"role"`
+}
+
+// FeedResume asks for what happened after a position.
+type FeedResume struct {
+	After string `json:"after"`
+}
+
+// FeedResumed answers FeedResume and GET /events. When Recovered is false nothing
+// is in Events: the client takes a snapshot with GET /donations and goes on from
+// Position. When More is true it asks again after Position.
+type FeedResumed struct {
+	Position  string        `json:"position"`
+	Recovered bool          `json:"recovered"`
+	More      bool          `json:"more"`
+	Reason    string        `json:"reason,omitempty" doc:"Why nothing was recovered: position, epoch, ahead, window."`
+	Events    []LoggedEvent `json:"events" nullable:"false"`
+}
+
+// LoggedEvent is a committed event as GET /events, the history of a donation and
+// FeedResumed list it.
+type LoggedEvent struct {
+	Position string          `json:"position"`
+	Event    string          `json:"event"`
+	At       Time            `json:"at"`
+	Data     json.RawMessage `json:"data"`
+}
+
+// Pong answers the test event.
+type Pong struct {
+	Message   string `json:"message"`
+	Timestamp Time   `json:"timestamp"`
+}
+
+// ServerDraining tells a client that the server goes away and when to return.
+type ServerDraining struct {
+	ReconnectInMs int64 `json:"reconnectInMs"`
+}
+
+// Exception tells a client that its message failed.
+type Exception struct {
+	Status  string `json:"status"` // always "error"
+	Message string `json:"message"`
+	Code    Code   `json:"code"`
+	Cause   Cause  `json:"cause"`
+}
+
+// Cause repeats the message that failed.
+type Cause struct {
+	Pattern string          `json:"pattern"`
+	Data    json.RawMessage `json:"data"`
+}
+
+// ConnectErrorData is the data of a connect_error: Retry says whether the same
+// client may try again without changing anything.
+type ConnectErrorData struct {
+	Code         Code  `json:"code"`
+	Retry        bool  `json:"retry"`
+	RetryAfterMs int64 `json:"retryAfterMs,omitempty"`
+}
+
+// Frame is one message of the plain WebSocket, both ways. A message with an ID
+// is answered by a frame with the same ID and the answer as Data.
+type Frame struct {
+	Event string          `json:"event,omitempty"`
+	Data  json.RawMessage `json:"data,omitempty"`
+	ID    json.RawMessage `json:"id,omitempty"`
+}
+
+// Health is the body of GET /health, /livez and /readyz.
+type Health struct {
+	Status    string            `json:"status"` // OK or DOWN
+	Timestamp Time              `json:"timestamp"`
+	Checks    map[string]string `json:"checks,omitempty"`
+}
