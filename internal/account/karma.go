@@ -1,0 +1,80 @@
+package account
+
+// Reason is why karma was given. One row of the ledger exists for each donation,
+// account and reason at most.
+type Reason string
+
+// The reasons and their points.
+const (
+	ReasonCreate      Reason = "create"       // 10, donor: listed food
+	ReasonClaim       Reason = "claim"        // 10, NGO: took it
+	ReasonNGODelivery Reason = "ngo_delivery" // 20, NGO: got it
+	ReasonCarry       Reason = "carry"        // 50, volunteer: brought it
+	ReasonDonate      Reason = "donate"       // 30, donor: it was delivered
+)
+
+// Points returns the karma for a reason.
+func (r Reason) Points() int {
+	switch r {
+	case ReasonCreate, ReasonClaim:
+		return 10
+	case ReasonNGODelivery:
+		return 20
+	case ReasonCarry:
+		return 50
+	case ReasonDonate:
+		return 30
+	}
+	return 0
+}
+
+// Award is one row of the karma ledger.
+type Award struct {
+	AccountID string
+	Reason    Reason
+}
+
+// Badge is a reward for karma.
+type Badge struct {
+	ID          string
+	Name        string
+	Icon        string
+	Description string
+	Points      int
+}
+
+// Badges are all badges, cheapest first.
+func Badges() []Badge {
+	return []Badge{
+		{"1", "Newcomer", "🌱", "First steps in food rescue", 10},
+		{"2", "Local Hero", "🦸", "Known in the neighbourhood", 50},
+		{"3", "Champion", "🏆", "Somebody to count on", 150},
+		{"4", "Legend", "⭐", "A pillar of food rescue", 300},
+		{"5", "Superhero", "💫", "Beyond what anybody asked for", 500},
+	}
+}
+
+// Label is how a badge stands in the list of earned ones: icon, space, name.
+func (b Badge) Label() string { return b.Icon + " " + b.Name }
+
+// Earned returns the labels of the badges that so many points earn.
+func Earned(points int) []string {
+	labels := []string{}
+	for _, b := range Badges() {
+		if points >= b.Points {
+			labels = append(labels, b.Label())
+		}
+	}
+	return labels
+}
+
+// Level returns the level of so many points, 1 to 5, and the points still
+// missing for the next, 0 at the highest.
+func Level(points int) (level, missing int) {
+	for i, bound := range []int{100, 250, 500, 1000} {
+		if points < bound {
+			return i + 1, bound - points
+		}
+	}
+	return 5, 0
+}
