@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"larder/internal/account"
+)
+
+const accountColumns = `id, email, name, role, verified, active, organization_name, organization_type,
+	phone, address, latitude, longitude, capacity, capacity_unit, vehicle_type, vehicle_number,
+	available, trust_score, created_at, updated_at`
+
+// scanner is a row, alone or one of many.
+type scanner interface{ Scan(dest ...any) error }
+
+func scanAccount(row scanner, extra ...any) (account.Account, error) {
+	var a account.Account
+	var created, updated int64
+	err := row.Scan(append([]any{
+		&a.ID, &a.Email, &a.Name, &a.Role, &a.Verified, &a.Active,
+		&a.OrganizationName, &a.OrganizationType, &a.Phone, &a.Address, &a.Latitude, &a.Longitude,
+		&a.Capacity, &a.CapacityUnit, &a.VehicleType, &a.VehicleNumber, &a.Available, &a.TrustScore,
+		&created, &updated,
+	}, extra...)...)
+	a.CreatedAt, a.UpdatedAt = fromMillis(created), fromMillis(updated)
+	return a, unavailable(err)
+}
+
+// Account returns the account of that id, or ErrNotFound.
+func (t *Tx) Account(ctx context.Context, id string) (account.Account, error) {
+	return scanAccount(t.tx.QueryRowContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id = $1`, id))
+}
+
+// Credentials returns the account with that e-mail, compared without case, and
+// its password hash, or ErrNotFound. It is the only way by which a hash leaves
+// the store.
+func (t *Tx) Credentials(ctx context.Context, email string) (a account.Account, hash string, err error) {
+	row := t.tx.QueryRowContext(ctx,
+		`SELECT `+accountColumns+`, password_hash FROM accounts WHERE email_key = $1`, account.EmailKey(email))
+	a, err = scanAccount(row, &hash)
+	return a, hash, err
+}
+
+// InsertAccount adds an account with its password hash, or returns ErrEmailTaken.
+func (t *Tx) InsertAccount(ctx context.Context, a account.Account, hash string) error {
+	_, err := t.tx.ExecContext(ctx, `INSERT INTO accounts (`+accountColumns+`, email_key, password_hash)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
+		a.ID, a.Email, a.Name, a.Role, a.Verified, a.Active, a.OrganizationName, a.OrganizationType,
+		a.Phone, a.Address, a.Latitude, a.Longitude, a.Capacity, a.CapacityUnit, a.VehicleType, a.VehicleNumber,
+		a.Available, a.TrustScore, millis(a.CreatedAt), millis(a.UpdatedAt), account.EmailKey(a.Email), hash)
+	if isUnique(err) {
+		return ErrEmailTaken
+	}
+	return unavailable(err)
+}
+
+// UpdateAccount writes everything of a that can change, save the e-mail and the
+// password.
+func (t *Tx) UpdateAccount(ctx context.Context, a account.Account) error {
+	res, err := t.tx.ExecContext(ctx, `UPDATE accounts SET
+		name = $2, role = $3, verified = $4, active = $5, organization_name = $6, organization_type = $7,
+		phone = $8, address = $9, latitude = $10, longitude = $11, capacity = $12, capacity_unit = $13,
+		vehicle_type = $14, vehicle_number = $15, available = $16, trust_score = $17, updated_at = $18
+		WHERE id = $1`,
+		a.ID, a.Name, a.Role, a.Verified, a.Active, a.OrganizationName, a.OrganizationType, a.Phone, a.Address,
+		a.Latitude, a.Longitude, a.Capacity, a.CapacityUnit, a.VehicleType, a.VehicleNumber, a.Available,
+		a.TrustScore, millis(a.UpdatedAt))
+	return changedOne(res, err, ErrNotFound)
+}
+
+// SetPasswordHash replaces the hash of an account.
+func (t *Tx) SetPasswordHash(ctx context.Context, id, hash string) error {
+	res, err := t.tx.ExecContext(ctx, `UPDATE accounts SET password_hash = $2 WHERE id = $1`, id, hash)
+	return changedOne(res, err, ErrNotFound)
+}
+
+// AccountFilter selects accounts; its zero value selects all.
+type AccountFilter struct {
+	Role       account.Role // empty: any
+	Unverified bool         // only those that wait for verification
+}
+
+// maxAccounts bounds a list of accounts.
+const maxAccounts = 1000
+
+// Accounts lists accounts, newest first, at most 1,000.
+func (t *Tx) Accounts(ctx context.Context, f AccountFilter) ([]account.Account, error) {
+	rows, err := t.tx.QueryContext(ctx, `SELECT `+accountColumns+` FROM accounts
+		WHERE ($1 = '' OR role = $1) AND ($2 = FALSE OR verified = FALSE)
+		ORDER BY created_at DESC, id DESC LIMIT $3`, f.Role, f.Unverified, maxAccounts)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer rows.Close()
+	var list []account.Account
+	for rows.Next() {
+		a, err := scanAccount(rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, a)
+	}
+	return list, unavailable(rows.Err())
+}
+
+// AwardKarma adds one row to the ledger and returns the points, or 0 when the
+// same donation, account and reason had been rewarded before.
+func (t *Tx) AwardKarma(ctx context.Context, donationID string, award account.Award, at time.Time) (int, error) {
+	points := award.Reason.Points()
+	res, err := t.tx.ExecContext(ctx, `INSERT INTO karma (donation_id, account_id, reason, points, at)
+		VALUES ($1, $2, $3, $4, $5) ON CONFLICT (donation_id, account_id, reason) DO NOTHING`,
+		donationID, award.AccountID, award.Reason, points, millis(at))
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	n, err := res.RowsAffected()
+	return int(n) * points, unavailable(err)
+}
+
+// Karma is the sum of an account's ledger.
+func (t *Tx) Karma(ctx context.Context, accountID string) (points int, err error) {
+	err = t.tx.QueryRowContext(ctx, `SELECT COALESCE(SUM(points), 0) FROM karma WHERE account_id = $1`, accountID).Scan(&points)
+	return points, unavailable(err)
+}
+
+// IntakeLoad is what an NGO has claimed since the day began and not given back:
+// the sum over its open claims in the unit (empty: any). Units are compared here
+// because no engine's LOWER and TRIM agree with account.SameUnit beyond ASCII.
+func (t *Tx) IntakeLoad(ctx context.Context, accountID, unit string, dayStart time.Time) (load float64, err error) {
+	rows, err := t.tx.QueryContext(ctx, `SELECT quantity, unit FROM donations
+		WHERE claimed_by_id = $1 AND status IN ('CLAIMED', 'PICKED_UP') AND claimed_at >= $2`, accountID, millis(dayStart))
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var quantity float64
+		var in string
+		if err := rows.Scan(&quantity, &in); err != nil {
+			return 0, unavailable(err)
+		}
+		if unit == "" || account.SameUnit(unit, in) {
+			load += quantity
+		}
+	}
+	return load, unavailable(rows.Err())
+}
+
+type result interface{ RowsAffected() (int64, error) }
+
+// changedOne turns a statement that changed no row into none.
+func changedOne(res result, err, none error) error {
+	if err != nil {
+		return unavailable(err)
+	}
+	switch n, err := res.RowsAffected(); {
+	case err != nil:
+		return unavailable(err)
+	case n == 0:
+		return none
+	case n > 1:
+		return fmt.Errorf("store: bug: %d rows changed where one was meant", n)
+	}
+	return nil
+}

@@ -1,0 +1,27 @@
+// Package store keeps accounts, donations and the log in a database, through
+// database/sql. It is the only package with SQL in it.
+//
+// # Guarantees
+//
+//   - Update runs one transaction: the rows and the records appended in it
+//     commit together or not at all. It is the only way to write.
+//   - When Update returns nil the change is durable (SQLite in WAL mode with
+//     synchronous FULL).
+//   - Sequence numbers become visible in order: a reader that saw n never finds
+//     a new record below n later. SQLite has one writer at a time.
+//   - View reads one consistent state.
+//
+// The suite in storetest proves these, and every engine passes it.
+//
+// # Errors
+//
+// ErrNotFound, ErrEmailTaken and ErrConflict have a meaning for the caller.
+// Everything else is ErrUnavailable with the driver's error inside: the store
+// could not do its work. A function given to Update may return any error of its
+// own; the transaction is rolled back and the error comes back as it is.
+//
+// # Concurrency
+//
+// A Store may be used from many goroutines; a Tx belongs to the function that it
+// was given to. No network and no socket belongs inside a transaction.
+package store

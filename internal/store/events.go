@@ -1,0 +1,158 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"larder/internal/eventlog"
+)
+
+// Append adds records at the end of the log and returns their positions. It is
+// the last thing that a transaction does: what is appended becomes visible in
+// the order of the numbers.
+func (t *Tx) Append(ctx context.Context, drafts ...eventlog.Draft) ([]eventlog.Position, error) {
+	var at []eventlog.Position
+	for _, d := range drafts {
+		if !bytes.HasPrefix(d.Payload, []byte("{")) || !bytes.HasSuffix(d.Payload, []byte("}")) || !json.Valid(d.Payload) {
+			return nil, fmt.Errorf("store: bug: payload of %s is no JSON object", d.Type)
+		}
+		users := d.Audience.Users
+		if users == nil {
+			users = []string{}
+		}
+		audience, err := json.Marshal(users)
+		if err != nil {
+			return nil, fmt.Errorf("store: audience: %w", err)
+		}
+		p := eventlog.Position{Epoch: t.epoch}
+		err = t.tx.QueryRowContext(ctx, `INSERT INTO events (type, subject, version, everyone, users, payload, at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING seq`,
+			d.Type, d.Subject, d.Version, d.Audience.Everyone, string(audience), string(d.Payload), millis(d.At)).Scan(&p.Seq)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		at = append(at, p)
+	}
+	return at, nil
+}
+
+const eventColumns = `seq, type, subject, version, everyone, users, payload, at`
+
+// Head returns the position of the newest record.
+func (t *Tx) Head(ctx context.Context) (eventlog.Position, error) {
+	p := eventlog.Position{Epoch: t.epoch}
+	err := t.tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(seq), 0) FROM events`).Scan(&p.Seq)
+	return p, unavailable(err)
+}
+
+// Tail returns the position of the oldest record that is kept, or one past the
+// head of an empty log: a reader at any position from the one before it on
+// misses nothing.
+func (t *Tx) Tail(ctx context.Context) (eventlog.Position, error) {
+	p := eventlog.Position{Epoch: t.epoch}
+	err := t.tx.QueryRowContext(ctx, `SELECT COALESCE(MIN(seq), 1) FROM events`).Scan(&p.Seq)
+	return p, unavailable(err)
+}
+
+// Since returns up to limit records after seq, oldest first.
+func (t *Tx) Since(ctx context.Context, seq int64, limit int) ([]eventlog.Record, error) {
+	return t.records(ctx, `WHERE seq > $1 ORDER BY seq LIMIT $2`, seq, limit)
+}
+
+// maxHistory bounds the history of one subject.
+const maxHistory = 1000
+
+// History returns the records about one donation or account, oldest first.
+func (t *Tx) History(ctx context.Context, subject string) ([]eventlog.Record, error) {
+	return t.records(ctx, `WHERE subject = $1 ORDER BY seq LIMIT $2`, subject, maxHistory)
+}
+
+func (t *Tx) records(ctx context.Context, tail string, args ...any) ([]eventlog.Record, error) {
+	rows, err := t.tx.QueryContext(ctx, `SELECT `+eventColumns+` FROM events `+tail, args...)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer rows.Close()
+	var list []eventlog.Record
+	for rows.Next() {
+		r := eventlog.Record{Position: eventlog.Position{Epoch: t.epoch}}
+		var users, payload string
+		var at int64
+		if err := rows.Scan(&r.Position.Seq, &r.Type, &r.Subject, &r.Version, &r.Audience.Everyone, &users, &payload, &at); err != nil {
+			return nil, unavailable(err)
+		}
+		if err := json.Unmarshal([]byte(users), &r.Audience.Users); err != nil {
+			return nil, fmt.Errorf("store: audience of record %d: %w", r.Position.Seq, err)
+		}
+		r.Payload, r.At = json.RawMessage(payload), fromMillis(at)
+		list = append(list, r)
+	}
+	return list, unavailable(rows.Err())
+}
+
+// Log is the store as the tailer reads it.
+type Log struct{ store *Store }
+
+// Log returns the committed log.
+func (s *Store) Log() Log { return Log{s} }
+
+var _ eventlog.Source = Log{}
+
+// Head implements eventlog.Source.
+func (l Log) Head(ctx context.Context) (p eventlog.Position, err error) {
+	err = l.store.View(ctx, func(t *Tx) error {
+		p, err = t.Head(ctx)
+		return err
+	})
+	return p, err
+}
+
+// Since implements eventlog.Source.
+func (l Log) Since(ctx context.Context, seq int64, limit int) (recs []eventlog.Record, err error) {
+	err = l.store.View(ctx, func(t *Tx) error {
+		recs, err = t.Since(ctx, seq, limit)
+		return err
+	})
+	return recs, err
+}
+
+// Answer is what a command with an idempotency key was answered.
+type Answer struct {
+	Caller      string // account id, or a fixed word for commands without a caller
+	Key         string
+	Fingerprint string // of the command: the same key with another command is refused
+	Body        json.RawMessage
+	At          time.Time
+}
+
+// Answer returns the stored answer for a key, or ErrNotFound.
+func (t *Tx) Answer(ctx context.Context, caller, key string) (Answer, error) {
+	a := Answer{Caller: caller, Key: key}
+	var body string
+	var at int64
+	err := t.tx.QueryRowContext(ctx, `SELECT fingerprint, answer, at FROM answers WHERE caller = $1 AND key = $2`,
+		caller, key).Scan(&a.Fingerprint, &body, &at)
+	a.Body, a.At = json.RawMessage(body), fromMillis(at)
+	return a, unavailable(err)
+}
+
+// SaveAnswer stores the answer for a key that has none yet.
+func (t *Tx) SaveAnswer(ctx context.Context, a Answer) error {
+	_, err := t.tx.ExecContext(ctx, `INSERT INTO answers (caller, key, fingerprint, answer, at) VALUES ($1, $2, $3, $4, $5)`,
+		a.Caller, a.Key, a.Fingerprint, string(a.Body), millis(a.At))
+	return unavailable(err)
+}
+
+// ForgetAnswers removes the answers from before the given time and returns how
+// many there were.
+func (t *Tx) ForgetAnswers(ctx context.Context, before time.Time) (int64, error) {
+	res, err := t.tx.ExecContext(ctx, `DELETE FROM answers WHERE at < $1`, millis(before))
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	n, err := res.RowsAffected()
+	return n, unavailable(err)
+}

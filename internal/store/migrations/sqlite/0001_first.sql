@@ -1,0 +1,106 @@
+-- Times are integer milliseconds since 1970 in UTC, JSON is text, booleans are 0
+-- and 1. The same statements run on both engines; only this folder differs.
+
+-- +goose Up
+CREATE TABLE log_state (
+    one   INTEGER PRIMARY KEY CHECK (one = 1),
+    epoch TEXT NOT NULL
+);
+
+-- AUTOINCREMENT: a number is never given twice, even when the newest rows go.
+CREATE TABLE events (
+    seq      INTEGER PRIMARY KEY AUTOINCREMENT,
+    type     TEXT    NOT NULL,
+    subject  TEXT    NOT NULL,
+    version  INTEGER NOT NULL,
+    everyone INTEGER NOT NULL,
+    users    TEXT    NOT NULL DEFAULT '[]',
+    payload  TEXT    NOT NULL,
+    at       INTEGER NOT NULL
+);
+CREATE INDEX events_subject ON events (subject, seq);
+
+CREATE TABLE accounts (
+    id                TEXT PRIMARY KEY,
+    email             TEXT    NOT NULL,
+    email_key         TEXT    NOT NULL UNIQUE,
+    password_hash     TEXT    NOT NULL,
+    name              TEXT    NOT NULL,
+    role              TEXT    NOT NULL,
+    verified          INTEGER NOT NULL,
+    active            INTEGER NOT NULL,
+    organization_name TEXT    NOT NULL DEFAULT '',
+    organization_type TEXT    NOT NULL DEFAULT '',
+    phone             TEXT    NOT NULL DEFAULT '',
+    address           TEXT    NOT NULL DEFAULT '',
+    latitude          REAL,
+    longitude         REAL,
+    capacity          REAL,
+    capacity_unit     TEXT    NOT NULL DEFAULT '',
+    vehicle_type      TEXT    NOT NULL DEFAULT '',
+    vehicle_number    TEXT    NOT NULL DEFAULT '',
+    available         INTEGER NOT NULL DEFAULT 0,
+    trust_score       REAL    NOT NULL DEFAULT 0,
+    created_at        INTEGER NOT NULL,
+    updated_at        INTEGER NOT NULL
+);
+CREATE INDEX accounts_role ON accounts (role, verified);
+
+CREATE TABLE donations (
+    id                    TEXT PRIMARY KEY,
+    name                  TEXT    NOT NULL,
+    description           TEXT    NOT NULL,
+    food_type             TEXT    NOT NULL,
+    quantity              REAL    NOT NULL,
+    unit                  TEXT    NOT NULL,
+    hygiene               TEXT,
+    preparation_time      INTEGER NOT NULL,
+    expiry_time           INTEGER NOT NULL,
+    latitude              REAL    NOT NULL,
+    longitude             REAL    NOT NULL,
+    address               TEXT    NOT NULL,
+    special_instructions  TEXT    NOT NULL,
+    image_urls            TEXT    NOT NULL,
+    status                TEXT    NOT NULL,
+    donor_id              TEXT    NOT NULL REFERENCES accounts (id),
+    donor_name            TEXT    NOT NULL,
+    claimed_by_id         TEXT    NOT NULL,
+    claimed_at            INTEGER,
+    estimated_pickup_time INTEGER,
+    assigned_volunteer_id TEXT    NOT NULL,
+    volunteer_id          TEXT    NOT NULL,
+    picked_up_at          INTEGER,
+    picked_up_by          TEXT    NOT NULL,
+    delivered_at          INTEGER,
+    delivered_by          TEXT    NOT NULL,
+    cancel_reason         TEXT    NOT NULL,
+    version               INTEGER NOT NULL,
+    created_at            INTEGER NOT NULL,
+    updated_at            INTEGER NOT NULL
+);
+CREATE INDEX donations_newest ON donations (created_at, id);
+CREATE INDEX donations_status ON donations (status, created_at, id);
+CREATE INDEX donations_expiry ON donations (expiry_time) WHERE status IN ('AVAILABLE', 'CLAIMED');
+CREATE INDEX donations_claimer ON donations (claimed_by_id, status);
+
+-- One row for each donation, account and reason: karma is what the rows add up to.
+CREATE TABLE karma (
+    donation_id TEXT    NOT NULL REFERENCES donations (id),
+    account_id  TEXT    NOT NULL REFERENCES accounts (id),
+    reason      TEXT    NOT NULL,
+    points      INTEGER NOT NULL,
+    at          INTEGER NOT NULL,
+    PRIMARY KEY (donation_id, account_id, reason)
+);
+CREATE INDEX karma_account ON karma (account_id, points);
+
+-- What a command with an idempotency key was answered.
+CREATE TABLE answers (
+    caller      TEXT    NOT NULL,
+    key         TEXT    NOT NULL,
+    fingerprint TEXT    NOT NULL,
+    answer      TEXT    NOT NULL,
+    at          INTEGER NOT NULL,
+    PRIMARY KEY (caller, key)
+);
+CREATE INDEX answers_at ON answers (at);

@@ -1,0 +1,154 @@
+// Package storetest is the contract of package store as tests: what every engine
+// must do. An engine's own tests call Run with a way to open an empty store.
+//
+// The suite uses nothing but the exported methods of store.Store, so that it
+// says the same of every engine. What only one engine has (its files, its
+// settings) is tested beside that engine.
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"larder/internal/account"
+	"larder/internal/donation"
+	"larder/internal/eventlog"
+	"larder/internal/store"
+)
+
+// Run runs the suite. open returns an empty, migrated store that is closed when
+// the test ends; it is called once for each test.
+func Run(t *testing.T, open func(t *testing.T) *store.Store) {
+	for name, test := range map[string]func(*testing.T, *store.Store){
+		"Update/commits rows and records together":  commitTogether,
+		"Update/rolls both back":                    rollBackTogether,
+		"Update/returns the error of the function":  ownError,
+		"Update/ends with its context":              updateContext,
+		"View/refuses writes":                       viewIsReadOnly,
+		"View/sees one state":                       viewIsOneState,
+		"closed store is unavailable":               closedStore,
+		"Migrate/again changes nothing":             migrateAgain,
+		"log/positions and content":                 logContent,
+		"log/refuses what is no object":             logRefusals,
+		"log/pages and bounds":                      logPages,
+		"log/visible in order":                      logVisibleInOrder,
+		"log/history of one subject":                logHistory,
+		"accounts/every field is kept":              accountFields,
+		"accounts/e-mail is unique without case":    accountEmail,
+		"accounts/credentials":                      accountCredentials,
+		"accounts/list":                             accountList,
+		"accounts/not found":                        accountNotFound,
+		"karma/once for each donation and reason":   karmaOnce,
+		"karma/concurrent awards":                   karmaConcurrent,
+		"intake/unit, day and status":               intakeLoad,
+		"donations/every field is kept":             donationFields,
+		"donations/texts are kept as they are":      donationTexts,
+		"donations/version conflict":                donationConflict,
+		"donations/one of many writers wins":        donationOneWinner,
+		"donations/filter and pages":                donationFilter,
+		"donations/breaking off frees the database": donationBreak,
+		"donations/due and next expiry":             donationDue,
+		"answers/kept for caller and key":           answers,
+		"answers/forgotten by age":                  answersForgotten,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+// start is the moment at which the stories of this package begin.
+var start = time.Date(2026, 11, 2, 9, 30, 0, 123e6, time.UTC)
+
+// equal compares what was stored with what came back: nil and empty lists are
+// the same thing in a database.
+var equal = cmp.Options{cmpopts.EquateEmpty()}
+
+func update(t *testing.T, st *store.Store, fn func(*store.Tx) error) {
+	t.Helper()
+	if err := st.Update(t.Context(), fn); err != nil {
+		t.Fatalf("Update: %v", err)
+	}
+}
+
+func view(t *testing.T, st *store.Store, fn func(*store.Tx) error) {
+	t.Helper()
+	if err := st.View(t.Context(), fn); err != nil {
+		t.Fatalf("View: %v", err)
+	}
+}
+
+func newAccount(id string, role account.Role) account.Account {
+	return account.Account{
+		ID: id, Email: id + "@example.org", Name: "Name of " + id, Role: role, Verified: true, Active: true,
+		CreatedAt: start, UpdatedAt: start,
+	}
+}
+
+func addAccounts(t *testing.T, st *store.Store, list ...account.Account) {
+	t.Helper()
+	update(t, st, func(tx *store.Tx) error {
+		for _, a := range list {
+			if err := tx.InsertAccount(t.Context(), a, "hash of "+a.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// newDonation is an available donation of the account "donor".
+func newDonation(id string) donation.Donation {
+	return donation.Donation{
+		ID: id, Name: "Bread", FoodType: "bakery", Quantity: 5, Unit: "kg",
+		PreparationTime: start.Add(-time.Hour), ExpiryTime: start.Add(6 * time.Hour), Latitude: 51.5, Longitude: -0.1,
+		Status: donation.Available, DonorID: "donor", DonorName: "Bakery", Version: 1, CreatedAt: start, UpdatedAt: start,
+	}
+}
+
+func addDonations(t *testing.T, st *store.Store, list ...donation.Donation) {
+	t.Helper()
+	update(t, st, func(tx *store.Tx) error {
+		for _, d := range list {
+			if err := tx.InsertDonation(t.Context(), d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func getDonation(t *testing.T, st *store.Store, id string) (d donation.Donation) {
+	t.Helper()
+	view(t, st, func(tx *store.Tx) (err error) {
+		d, err = tx.Donation(t.Context(), id)
+		return err
+	})
+	return d
+}
+
+func draft(subject string, version int64) eventlog.Draft {
+	return eventlog.Draft{
+		Type: "test.happened", Subject: subject, Version: version, Audience: eventlog.Audience{Everyone: true},
+		Payload: fmt.Appendf(nil, `{"id":%q,"version":%d}`, subject, version), At: start,
+	}
+}
+
+func records(t *testing.T, st *store.Store, after int64, limit int) []eventlog.Record {
+	t.Helper()
+	recs, err := st.Log().Since(t.Context(), after, limit)
+	if err != nil {
+		t.Fatalf("Since(%d): %v", after, err)
+	}
+	return recs
+}
+
+func wantErr(t *testing.T, what string, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Errorf("%s: got error %v, want %v", what, got, want)
+	}
+}
