@@ -1,0 +1,252 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"larder/internal/account"
+	"larder/internal/auth"
+	"larder/internal/donation"
+	"larder/internal/eventlog"
+	"larder/internal/store"
+)
+
+// registrant is the caller of a registration, who has no account yet: keys of
+// registrations live in a space of their own.
+const registrant = "register"
+
+// NewAccount is what somebody says who wants an account.
+type NewAccount struct {
+	Email            string
+	Password         string `json:"-"` // never part of a fingerprint or an answer
+	Name             string
+	Role             account.Role
+	Phone            string
+	OrganizationName string
+	OrganizationType string
+	Address          string
+}
+
+func (n NewAccount) faults(minPassword int) []string {
+	var f []string
+	if !account.ValidEmail(strings.TrimSpace(n.Email)) {
+		f = append(f, "email must be an e-mail address")
+	}
+	if len(n.Password) < minPassword || len(n.Password) > auth.MaxPassword {
+		f = append(f, fmt.Sprintf("password must have %d to %d bytes", minPassword, auth.MaxPassword))
+	}
+	if strings.TrimSpace(n.Name) == "" {
+		f = append(f, "name must not be blank")
+	}
+	return f
+}
+
+// Register adds an account that somebody asked for. An NGO starts unverified;
+// ADMIN is account.ErrAdminByForm. A repetition with the same key has to bring
+// the same password, else it is ErrKeyReused.
+func (s *Service) Register(ctx context.Context, key string, n NewAccount) (account.Account, error) {
+	verified, err := account.Register(n.Role)
+	if err != nil {
+		return account.Account{}, err
+	}
+	hash, err := s.prepare(ctx, n, auth.MinPasswordByForm)
+	if err != nil {
+		return account.Account{}, err
+	}
+	by := By{AccountID: registrant, Key: key}
+	a, replayed, err := execute(ctx, s, by, "register", n, func(tx *store.Tx) (account.Account, error) {
+		return insertAccount(ctx, tx, n, verified, hash)
+	})
+	if err == nil && replayed {
+		return a, s.prove(ctx, n)
+	}
+	return a, err
+}
+
+// prove lets only somebody with the password have the answer of a registration.
+func (s *Service) prove(ctx context.Context, n NewAccount) error {
+	var hash string
+	err := s.store.View(ctx, func(tx *store.Tx) (err error) {
+		_, hash, err = tx.Credentials(ctx, n.Email)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	ok, _, err := s.passwords.Verify(ctx, hash, n.Password)
+	if err == nil && !ok {
+		return ErrKeyReused
+	}
+	return err
+}
+
+// AddUser adds an account for the operator: any role, verified at once.
+func (s *Service) AddUser(ctx context.Context, n NewAccount) (account.Account, error) {
+	hash, err := s.prepare(ctx, n, auth.MinPassword)
+	if err != nil {
+		return account.Account{}, err
+	}
+	a, _, err := execute(ctx, s, By{AccountID: account.SystemID}, "add user", n, func(tx *store.Tx) (account.Account, error) {
+		return insertAccount(ctx, tx, n, true, hash)
+	})
+	return a, err
+}
+
+// EnsureAdmin adds the operator's admin account unless the e-mail is known
+// already, and says whether it did.
+func (s *Service) EnsureAdmin(ctx context.Context, email, password string) (added bool, err error) {
+	_, err = s.AddUser(ctx, NewAccount{Email: email, Password: password, Name: "Administrator", Role: account.Admin})
+	if errors.Is(err, store.ErrEmailTaken) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// prepare checks a new account and hashes its password, outside any transaction
+// because hashing is slow on purpose.
+func (s *Service) prepare(ctx context.Context, n NewAccount, minPassword int) (hash string, err error) {
+	if f := n.faults(minPassword); len(f) > 0 {
+		return "", &donation.Refusal{Code: donation.CodeValidation, Messages: f}
+	}
+	return s.passwords.Hash(ctx, n.Password)
+}
+
+func insertAccount(ctx context.Context, tx *store.Tx, n NewAccount, verified bool, hash string) (account.Account, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return account.Account{}, fmt.Errorf("account id: %w", err)
+	}
+	at := now()
+	a := account.Account{
+		ID: id.String(), Email: strings.TrimSpace(n.Email), Name: strings.TrimSpace(n.Name), Role: n.Role,
+		Verified: verified, Active: true, OrganizationName: strings.TrimSpace(n.OrganizationName),
+		OrganizationType: n.OrganizationType, Phone: n.Phone, Address: n.Address, CreatedAt: at, UpdatedAt: at,
+	}
+	if err := tx.InsertAccount(ctx, a, hash); err != nil {
+		return account.Account{}, err
+	}
+	return a, appendAccount(ctx, tx, eventlog.TypeAccountRegistered, a)
+}
+
+// appendAccount logs a change of rights. Nobody's feed shows it: the nodes read
+// it to adjust live sockets.
+func appendAccount(ctx context.Context, tx *store.Tx, what string, a account.Account) error {
+	payload, err := json.Marshal(map[string]any{"id": a.ID, "role": a.Role, "verified": a.Verified, "active": a.Active})
+	if err != nil {
+		return fmt.Errorf("payload of %s: %w", what, err)
+	}
+	_, err = tx.Append(ctx, eventlog.Draft{Type: what, Subject: a.ID, Payload: payload, At: a.UpdatedAt})
+	return err
+}
+
+// ProfileChange is what an account changes about itself; nil fields stay.
+type ProfileChange struct {
+	Name, Phone, OrganizationName, OrganizationType, Address *string
+	Latitude, Longitude, Capacity                            *float64
+	CapacityUnit, VehicleType, VehicleNumber                 *string
+	Available                                                *bool
+}
+
+// UpdateProfile changes what an account says about itself.
+func (s *Service) UpdateProfile(ctx context.Context, by By, c ProfileChange) (account.Account, error) {
+	a, _, err := execute(ctx, s, by, "update profile", c, func(tx *store.Tx) (account.Account, error) {
+		a, err := actor(ctx, tx, by.AccountID)
+		if err != nil {
+			return a, err
+		}
+		set(&a.Name, c.Name)
+		set(&a.Phone, c.Phone)
+		set(&a.OrganizationName, c.OrganizationName)
+		set(&a.OrganizationType, c.OrganizationType)
+		set(&a.Address, c.Address)
+		set(&a.CapacityUnit, c.CapacityUnit)
+		set(&a.VehicleType, c.VehicleType)
+		set(&a.VehicleNumber, c.VehicleNumber)
+		set(&a.Available, c.Available)
+		setPtr(&a.Latitude, c.Latitude)
+		setPtr(&a.Longitude, c.Longitude)
+		setPtr(&a.Capacity, c.Capacity)
+		if strings.TrimSpace(a.Name) == "" {
+			return a, &donation.Refusal{Code: donation.CodeValidation, Messages: []string{"name must not be blank"}}
+		}
+		return a, saveAccount(ctx, tx, eventlog.TypeAccountUpdated, &a)
+	})
+	return a, err
+}
+
+func set[T any](dst, src *T) {
+	if src != nil {
+		*dst = *src
+	}
+}
+
+func setPtr[T any](dst **T, src *T) {
+	if src != nil {
+		*dst = src
+	}
+}
+
+func saveAccount(ctx context.Context, tx *store.Tx, what string, a *account.Account) error {
+	a.UpdatedAt = now()
+	if err := tx.UpdateAccount(ctx, *a); err != nil {
+		return err
+	}
+	return appendAccount(ctx, tx, what, *a)
+}
+
+// Verify lets an NGO claim. It is the admin's word that the organisation exists;
+// a repetition changes nothing.
+func (s *Service) Verify(ctx context.Context, by By, id string) (account.Account, error) {
+	return s.administer(ctx, by, "verify", id, func(admin account.Actor, a *account.Account) (string, error) {
+		if err := account.Verify(admin, *a); err != nil || a.Verified {
+			return "", err
+		}
+		a.Verified = true
+		return eventlog.TypeAccountVerified, nil
+	})
+}
+
+// ToggleActive suspends an account or takes its suspension back.
+func (s *Service) ToggleActive(ctx context.Context, by By, id string) (account.Account, error) {
+	return s.administer(ctx, by, "toggle active", id, func(admin account.Actor, a *account.Account) (string, error) {
+		if err := account.Suspend(admin, *a); err != nil {
+			return "", err
+		}
+		a.Active = !a.Active
+		if a.Active {
+			return eventlog.TypeAccountRestored, nil
+		}
+		return eventlog.TypeAccountSuspended, nil
+	})
+}
+
+// administer runs an admin's change of another account. change returns the type
+// of the record, or nothing when there is nothing to do.
+func (s *Service) administer(ctx context.Context, by By, what, id string,
+	change func(admin account.Actor, a *account.Account) (string, error),
+) (account.Account, error) {
+	a, _, err := execute(ctx, s, by, what, id, func(tx *store.Tx) (account.Account, error) {
+		admin, err := actor(ctx, tx, by.AccountID)
+		if err != nil {
+			return account.Account{}, err
+		}
+		if admin.Role != account.Admin {
+			return account.Account{}, account.ErrNotAdmin
+		}
+		a, err := tx.Account(ctx, id)
+		if err != nil {
+			return a, err
+		}
+		record, err := change(admin.Actor(), &a)
+		if err != nil || record == "" {
+			return a, err
+		}
+		return a, saveAccount(ctx, tx, record, &a)
+	})
+	return a, err
+}

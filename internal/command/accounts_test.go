@@ -1,0 +1,213 @@
+package command_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"larder/internal/account"
+	"larder/internal/auth"
+	"larder/internal/command"
+	"larder/internal/donation"
+	"larder/internal/eventlog"
+	"larder/internal/store"
+)
+
+func newcomer(role account.Role) command.NewAccount {
+	return command.NewAccount{
+		Email: " New@Example.org ", Password: "secret", Name: " Ann ", Role: role, Phone: "1", OrganizationName: " Kitchen ",
+		OrganizationType: "shelter", Address: "here",
+	}
+}
+
+func TestRegister(t *testing.T) {
+	for role, verified := range map[account.Role]bool{account.Donor: true, account.NGO: false} {
+		t.Run(string(role), func(t *testing.T) {
+			w := newWorld(t)
+			a, err := w.Register(w.ctx, "", newcomer(role))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := account.Account{
+				ID: a.ID, Email: "New@Example.org", Name: "Ann", Role: role, Verified: verified, Active: true, Phone: "1",
+				OrganizationName: "Kitchen", OrganizationType: "shelter", Address: "here", CreatedAt: a.CreatedAt, UpdatedAt: a.CreatedAt,
+			}
+			if diff := cmp.Diff(want, a); diff != "" || len(a.ID) != 36 || a.CreatedAt.IsZero() {
+				t.Errorf("answer (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(a, w.account(a.ID)); diff != "" {
+				t.Errorf("stored (-answer +stored):\n%s", diff)
+			}
+			wantAccountRecord(t, w, a, eventlog.TypeAccountRegistered, 1)
+			var hash string
+			w.view(func(tx *store.Tx) (err error) {
+				_, hash, err = tx.Credentials(w.ctx, "new@example.org")
+				return err
+			})
+			if ok, _, err := auth.NewPasswords().Verify(w.ctx, hash, "secret"); !ok || err != nil {
+				t.Errorf("the stored hash is not of the password: %v", err)
+			}
+		})
+	}
+}
+
+// wantAccountRecord wants the newest of n records about an account to be of that
+// type, for nobody's feed, with today's rights.
+func wantAccountRecord(t *testing.T, w *world, a account.Account, kind string, n int) {
+	t.Helper()
+	recs := w.log(a.ID)
+	if len(recs) != n {
+		t.Fatalf("%d records about the account, want %d", len(recs), n)
+	}
+	r := recs[n-1]
+	if r.Type != kind || r.Audience.Everyone || len(r.Audience.Users) != 0 || r.Version != 0 {
+		t.Errorf("record: got %s for %+v, version %d, want %s for nobody", r.Type, r.Audience, r.Version, kind)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(r.Payload, &got); err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string]any{"id": a.ID, "role": string(a.Role), "verified": a.Verified, "active": a.Active}; !cmp.Equal(got, want) {
+		t.Errorf("payload: got %v, want %v", got, want)
+	}
+}
+
+func TestRegisterRefuses(t *testing.T) {
+	w := newWorld(t)
+	for name, tc := range map[string]struct {
+		change func(*command.NewAccount)
+		want   string // fields that the faults begin with
+	}{
+		"no e-mail":          {func(n *command.NewAccount) { n.Email = "somebody" }, "email"},
+		"password of five":   {func(n *command.NewAccount) { n.Password = "12345" }, "password"},
+		"password of 257":    {func(n *command.NewAccount) { n.Password = strings.Repeat("x", 257) }, "password"},
+		"a blank name":       {func(n *command.NewAccount) { n.Name = " " }, "name"},
+		"everything at once": {func(n *command.NewAccount) { *n = command.NewAccount{Role: account.NGO} }, "email password name"},
+	} {
+		n := newcomer(account.NGO)
+		tc.change(&n)
+		_, err := w.Register(w.ctx, "", n)
+		wantCode(t, name, err, donation.CodeValidation)
+		var fields []string
+		for part := range strings.SplitSeq(err.Error(), "; ") {
+			fields = append(fields, strings.Fields(part)[0])
+		}
+		if got := strings.Join(fields, " "); got != tc.want {
+			t.Errorf("%s: faults of %q, want %q", name, got, tc.want)
+		}
+	}
+	for _, role := range []account.Role{account.Admin, account.System} {
+		_, err := w.Register(w.ctx, "", newcomer(role))
+		wantErr(t, string(role), err, account.ErrAdminByForm)
+	}
+	if n := len(w.log("")); n != 0 {
+		t.Errorf("refused registrations left %d records", n)
+	}
+}
+
+func TestOperatorsAccounts(t *testing.T) {
+	w := newWorld(t)
+	n := newcomer(account.NGO)
+	_, err := w.AddUser(w.ctx, n) // six bytes
+	wantCode(t, "password of six by the operator", err, donation.CodeValidation)
+	n.Password = "secret78"
+	a, err := w.AddUser(w.ctx, n)
+	if err != nil || !a.Verified || !a.Active {
+		t.Errorf("AddUser: got %+v, %v, want an active, verified account", a, err)
+	}
+	for _, want := range []bool{true, false} {
+		added, err := w.EnsureAdmin(w.ctx, "Root@example.org", "secret78")
+		if added != want || err != nil {
+			t.Errorf("EnsureAdmin: got %v, %v, want %v", added, err, want)
+		}
+	}
+	if added, err := w.EnsureAdmin(w.ctx, "other@example.org", "short"); added || err == nil {
+		t.Errorf("EnsureAdmin with a short password: got %v, %v", added, err)
+	}
+}
+
+func TestUpdateProfile(t *testing.T) {
+	w := newWorld(t)
+	change := command.ProfileChange{
+		Name: new("Ngó"), Phone: new("2"), OrganizationName: new("Org"), OrganizationType: new("kind"), Address: new("there"),
+		Latitude: new(1.5), Longitude: new(-2.5), Capacity: new(20.0), CapacityUnit: new("kg"), VehicleType: new("van"),
+		VehicleNumber: new("7"), Available: new(true),
+	}
+	before := w.account("ngo")
+	got, err := w.UpdateProfile(w.ctx, command.By{AccountID: "ngo"}, change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := before
+	want.Name, want.Phone, want.OrganizationName, want.OrganizationType, want.Address = "Ngó", "2", "Org", "kind", "there"
+	want.Latitude, want.Longitude, want.Capacity, want.CapacityUnit = new(1.5), new(-2.5), new(20.0), "kg"
+	want.VehicleType, want.VehicleNumber, want.Available, want.UpdatedAt = "van", "7", true, got.UpdatedAt
+	if diff := cmp.Diff(want, got); diff != "" || got.UpdatedAt.Before(before.UpdatedAt) {
+		t.Errorf("all fields (-want +got):\n%s", diff)
+	}
+	wantAccountRecord(t, w, got, eventlog.TypeAccountUpdated, 1)
+	got, err = w.UpdateProfile(w.ctx, command.By{AccountID: "ngo"}, command.ProfileChange{Phone: new(""), Available: new(false)})
+	want.Phone, want.Available, want.UpdatedAt = "", false, got.UpdatedAt
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("two fields: %v (-want +got):\n%s", err, diff)
+	}
+	if diff := cmp.Diff(got, w.account("ngo")); diff != "" {
+		t.Errorf("stored (-answer +stored):\n%s", diff)
+	}
+	_, err = w.UpdateProfile(w.ctx, command.By{AccountID: "ngo"}, command.ProfileChange{Name: new(" ")})
+	wantCode(t, "a blank name", err, donation.CodeValidation)
+	w.change("ngo", func(a *account.Account) { a.Active = false })
+	_, err = w.UpdateProfile(w.ctx, command.By{AccountID: "ngo"}, command.ProfileChange{Name: new("X")})
+	wantErr(t, "suspended", err, account.ErrSuspended)
+}
+
+func TestVerifyAndToggle(t *testing.T) {
+	w := newWorld(t)
+	w.change("ngo", func(a *account.Account) { a.Verified = false })
+	admin := command.By{AccountID: "admin"}
+
+	a, err := w.Verify(w.ctx, admin, "ngo")
+	if err != nil || !a.Verified || !w.account("ngo").Verified {
+		t.Fatalf("Verify: %v, %v", a.Verified, err)
+	}
+	wantAccountRecord(t, w, a, eventlog.TypeAccountVerified, 1)
+	if _, err := w.Verify(w.ctx, admin, "ngo"); err != nil || len(w.log("ngo")) != 1 {
+		t.Errorf("Verify again: %v, %d records, want none new", err, len(w.log("ngo")))
+	}
+	a, err = w.ToggleActive(w.ctx, admin, "ngo")
+	if err != nil || a.Active {
+		t.Errorf("first toggle: active %v, %v", a.Active, err)
+	}
+	wantAccountRecord(t, w, a, eventlog.TypeAccountSuspended, 2)
+	a, err = w.ToggleActive(w.ctx, admin, "ngo")
+	if err != nil || !a.Active {
+		t.Errorf("second toggle: active %v, %v", a.Active, err)
+	}
+	wantAccountRecord(t, w, a, eventlog.TypeAccountRestored, 3)
+
+	for name, tc := range map[string]struct {
+		by, target      string
+		verify, suspend error
+	}{
+		"by an NGO":           {"ngo", "ngo2", account.ErrNotAdmin, account.ErrNotAdmin},
+		"by nobody":           {"nobody", "ngo", account.ErrSuspended, account.ErrSuspended},
+		"an admin":            {"admin", "admin", account.ErrNotNGO, account.ErrAdminTarget},
+		"nobody":              {"admin", "nobody", store.ErrNotFound, store.ErrNotFound},
+		"nobody, by an NGO":   {"ngo", "nobody", account.ErrNotAdmin, account.ErrNotAdmin},
+		"a donor, by a donor": {"donor", "donor", account.ErrNotAdmin, account.ErrNotAdmin},
+	} {
+		_, err := w.Verify(w.ctx, command.By{AccountID: tc.by}, tc.target)
+		wantErr(t, "verify "+name, err, tc.verify)
+		_, err = w.ToggleActive(w.ctx, command.By{AccountID: tc.by}, tc.target)
+		wantErr(t, "suspend "+name, err, tc.suspend)
+	}
+	// A toggle that is repeated with its key toggles once.
+	by := command.By{AccountID: "admin", Key: "k"}
+	for range 2 {
+		if a, err := w.ToggleActive(w.ctx, by, "donor"); err != nil || a.Active {
+			t.Errorf("toggle with a key: active %v, %v", a.Active, err)
+		}
+	}
+}

@@ -1,0 +1,208 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"larder/api"
+	"larder/internal/account"
+	"larder/internal/donation"
+	"larder/internal/eventlog"
+	"larder/internal/store"
+)
+
+// Done is what a command on a donation did.
+type Done struct {
+	Donation    donation.Donation
+	CallerKarma int // points that the caller got
+	DonorKarma  int // points that the donor got from a delivery
+}
+
+// Create lists a donation.
+func (s *Service) Create(ctx context.Context, by By, draft donation.Draft) (Done, error) {
+	done, _, err := execute(ctx, s, by, "create", draft, func(tx *store.Tx) (Done, error) {
+		donor, err := actor(ctx, tx, by.AccountID)
+		if err != nil {
+			return Done{}, err
+		}
+		id, err := uuid.NewV7()
+		if err != nil {
+			return Done{}, fmt.Errorf("donation id: %w", err)
+		}
+		out, err := donation.New(id.String(), draft, donor, now())
+		if err != nil {
+			return Done{}, err
+		}
+		if err := tx.InsertDonation(ctx, out.Donation); err != nil {
+			return Done{}, err
+		}
+		return finish(ctx, tx, out, by.AccountID)
+	})
+	return done, err
+}
+
+// Order is a command on a donation that exists.
+type Order struct {
+	DonationID          string
+	Action              donation.Action
+	Reason              string
+	EstimatedPickupTime *time.Time
+}
+
+// Do runs an order. A donation that does not exist is store.ErrNotFound.
+func (s *Service) Do(ctx context.Context, by By, o Order) (Done, error) {
+	done, _, err := execute(ctx, s, by, "do", o, func(tx *store.Tx) (Done, error) {
+		caller, err := actor(ctx, tx, by.AccountID)
+		if err != nil {
+			return Done{}, err
+		}
+		d, err := tx.Donation(ctx, o.DonationID)
+		if err != nil {
+			return Done{}, err
+		}
+		c := donation.Command{Action: o.Action, By: caller.Actor(), Reason: o.Reason, EstimatedPickupTime: o.EstimatedPickupTime}
+		at := now()
+		if o.Action == donation.Claim {
+			c.Intake, err = s.intake(ctx, tx, caller, at)
+			if err != nil {
+				return Done{}, err
+			}
+		}
+		return carryOut(ctx, tx, d, c, at)
+	})
+	return done, err
+}
+
+// intake is what an NGO may still take in today.
+func (s *Service) intake(ctx context.Context, tx *store.Tx, a account.Account, at time.Time) (account.Intake, error) {
+	load, err := tx.IntakeLoad(ctx, a.ID, a.CapacityUnit, account.DayStart(at, s.place))
+	return account.Intake{Capacity: a.Capacity, Unit: a.CapacityUnit, Load: load}, err
+}
+
+// carryOut decides c on d and saves what came of it.
+func carryOut(ctx context.Context, tx *store.Tx, d donation.Donation, c donation.Command, at time.Time) (Done, error) {
+	out, err := d.Decide(c, at)
+	if err != nil {
+		return Done{}, err
+	}
+	if len(out.Events) == 0 {
+		return Done{Donation: out.Donation}, nil
+	}
+	if err := tx.UpdateDonation(ctx, out.Donation); err != nil {
+		return Done{}, err
+	}
+	return finish(ctx, tx, out, c.By.ID)
+}
+
+// finish writes the karma and, last, the records.
+func finish(ctx context.Context, tx *store.Tx, out donation.Outcome, callerID string) (Done, error) {
+	done := Done{Donation: out.Donation}
+	at := out.Donation.UpdatedAt
+	for _, award := range out.Awards {
+		points, err := tx.AwardKarma(ctx, out.Donation.ID, award, at)
+		if err != nil {
+			return Done{}, err
+		}
+		if award.AccountID == callerID {
+			done.CallerKarma += points
+		}
+		if award.Reason == account.ReasonDonate {
+			done.DonorKarma += points
+		}
+	}
+	for _, e := range out.Events {
+		draft, err := record(e)
+		if err != nil {
+			return Done{}, err
+		}
+		if _, err := tx.Append(ctx, draft); err != nil {
+			return Done{}, err
+		}
+	}
+	return done, nil
+}
+
+// expiryBatch bounds how many donations expire in one transaction.
+const expiryBatch = 500
+
+// ExpireDue writes down the expiry of donations whose time is over, up to a
+// bound for one transaction, and returns how many they were: the clock's own
+// command, through the same path as everybody's.
+func (s *Service) ExpireDue(ctx context.Context) (int, error) {
+	var due []donation.Donation
+	err := s.store.Update(ctx, func(tx *store.Tx) error {
+		at := now()
+		due = due[:0]
+		for d, err := range tx.Due(ctx, at, expiryBatch) {
+			if err != nil {
+				return err
+			}
+			due = append(due, d)
+		}
+		c := donation.Command{Action: donation.Expire, By: account.SystemActor(), Reason: "time is over"}
+		for _, d := range due {
+			if _, err := carryOut(ctx, tx, d, c, at); err != nil {
+				return fmt.Errorf("expire donation %s: %w", d.ID, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if len(due) > 0 {
+		s.wake()
+	}
+	return len(due), nil
+}
+
+// record turns an event of a donation into what the log keeps and clients get.
+func record(e donation.Event) (eventlog.Draft, error) {
+	d := e.After
+	var payload any
+	switch e.Type {
+	case donation.EventCreated:
+		payload = api.DonationCreated{
+			ID: d.ID, Name: d.Name, FoodType: d.FoodType, Quantity: strconv.FormatFloat(d.Quantity, 'f', -1, 64), Unit: d.Unit,
+			Description: optional(d.Description), Location: api.Location{Lat: d.Latitude, Lng: d.Longitude, Address: d.Address},
+			DonorName: d.DonorName, ExpiryTime: api.At(d.ExpiryTime), ImageURLs: list(d.ImageURLs), CreatedAt: api.At(d.CreatedAt),
+			DonorID: d.DonorID, Latitude: d.Latitude, Longitude: d.Longitude, Status: string(d.Status), Version: d.Version,
+		}
+	case donation.EventClaimed:
+		payload = api.DonationClaimed{
+			DonationID: d.ID, ClaimedBy: e.By, Status: string(d.Status), ClaimedAt: api.At(e.At), Version: d.Version,
+		}
+	case donation.EventStatusUpdated:
+		payload = api.DonationStatusUpdated{
+			DonationID: d.ID, Status: string(d.Status), PreviousStatus: string(e.Previous), UpdatedBy: e.By,
+			UpdatedAt: api.At(e.At), Reason: optional(e.Reason), Version: d.Version,
+		}
+	}
+	body, err := json.Marshal(payload)
+	if err != nil {
+		return eventlog.Draft{}, fmt.Errorf("payload of %s: %w", e.Type, err)
+	}
+	return eventlog.Draft{
+		Type: string(e.Type), Subject: d.ID, Version: d.Version,
+		Audience: eventlog.Audience{Everyone: true}, Payload: body, At: e.At,
+	}, nil
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func list(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}

@@ -1,0 +1,49 @@
+package query
+
+import (
+	"context"
+	"time"
+
+	"larder/internal/account"
+	"larder/internal/store"
+)
+
+// Profile is an account with what adds up for it.
+type Profile struct {
+	account.Account
+	Karma      int
+	IntakeLoad float64 // today's, in the account's unit
+}
+
+// Profile returns the profile of an account, or store.ErrNotFound.
+func (s *Service) Profile(ctx context.Context, id string) (p Profile, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		if p.Account, err = tx.Account(ctx, id); err != nil {
+			return err
+		}
+		if p.Karma, err = tx.Karma(ctx, id); err != nil {
+			return err
+		}
+		p.IntakeLoad, err = tx.IntakeLoad(ctx, id, p.CapacityUnit, account.DayStart(time.Now(), s.place))
+		return err
+	})
+	return p, err
+}
+
+// PendingNGOs lists the NGOs that wait for verification, newest first.
+func (s *Service) PendingNGOs(ctx context.Context) ([]account.Account, error) {
+	return s.accounts(ctx, store.AccountFilter{Role: account.NGO, Unverified: true})
+}
+
+// Users lists all accounts, newest first.
+func (s *Service) Users(ctx context.Context) ([]account.Account, error) {
+	return s.accounts(ctx, store.AccountFilter{})
+}
+
+func (s *Service) accounts(ctx context.Context, f store.AccountFilter) (list []account.Account, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		list, err = tx.Accounts(ctx, f)
+		return err
+	})
+	return list, err
+}

@@ -1,0 +1,163 @@
+package query
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"larder/api"
+	"larder/internal/account"
+	"larder/internal/donation"
+	"larder/internal/eventlog"
+	"larder/internal/store"
+)
+
+// Bounds of a list of donations.
+const (
+	MaxList       = 1000 // entries without a limit asked for; the rest by cursor
+	DefaultRadius = 5.0  // km
+)
+
+// ErrNotParty is somebody else's history.
+var ErrNotParty = errors.New("only a party of the donation may see its history")
+
+// ErrCursor is a cursor that no list has given out.
+var ErrCursor = errors.New("not a cursor of this list")
+
+// Service answers questions about a store.
+type Service struct {
+	store *store.Store
+	place *time.Location
+}
+
+// NewService returns a Service. place is where the day of the daily capacity
+// begins.
+func NewService(st *store.Store, place *time.Location) *Service {
+	return &Service{store: st, place: place}
+}
+
+// Near is a circle on the earth.
+type Near struct {
+	Lat, Lng float64 // degrees
+	RadiusKm float64
+}
+
+// ListFilter selects donations for a list.
+type ListFilter struct {
+	Statuses []donation.Status
+	Near     *Near  // nil: everywhere
+	Limit    int    // 0: MaxList
+	After    string // cursor of the page before, empty for the first
+}
+
+// Donations lists donations, newest first, and the cursor of the next page, empty
+// when there is none. A cursor that is none is ErrCursor.
+func (s *Service) Donations(ctx context.Context, f ListFilter) (list []api.Donation, next string, err error) {
+	limit := f.Limit
+	if limit <= 0 || limit > MaxList {
+		limit = MaxList
+	}
+	sf := store.DonationFilter{Statuses: f.Statuses}
+	if f.After != "" {
+		c, err := parseCursor(f.After)
+		if err != nil {
+			return nil, "", err
+		}
+		sf.Before = &c
+	}
+	if f.Near != nil {
+		// One degree of latitude is never less than 110.5 km.
+		band := f.Near.RadiusKm/110.5 + 1e-6
+		sf.MinLat, sf.MaxLat = f.Near.Lat-band, f.Near.Lat+band
+	}
+	now := time.Now()
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		list, next = []api.Donation{}, ""
+		var last donation.Donation
+		for d, err := range tx.Donations(ctx, sf) {
+			if err != nil {
+				return err
+			}
+			// Overdue and not yet written down: not what was asked for any more.
+			if len(f.Statuses) > 0 && !slices.Contains(f.Statuses, d.StatusAt(now)) {
+				continue
+			}
+			var distance *float64
+			if f.Near != nil {
+				km := Distance(f.Near.Lat, f.Near.Lng, d.Latitude, d.Longitude)
+				if km > f.Near.RadiusKm {
+					continue
+				}
+				distance = &km
+			}
+			if len(list) == limit {
+				next = cursor(last)
+				return nil
+			}
+			entry := DonationView(d)
+			entry.Distance, last = distance, d
+			list = append(list, entry)
+		}
+		return nil
+	})
+	return list, next, err
+}
+
+// cursor is the opaque form of a place in the list.
+func cursor(d donation.Donation) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(d.CreatedAt.UnixMilli(), 36) + "." + d.ID))
+}
+
+func parseCursor(s string) (store.ListCursor, error) {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	at, id, ok := strings.Cut(string(b), ".")
+	ms, err2 := strconv.ParseInt(at, 36, 64)
+	if err != nil || err2 != nil || !ok || id == "" {
+		return store.ListCursor{}, fmt.Errorf("%.20q: %w", s, ErrCursor)
+	}
+	return store.ListCursor{CreatedAt: time.UnixMilli(ms).UTC(), ID: id}, nil
+}
+
+// Donation returns one donation, or store.ErrNotFound.
+func (s *Service) Donation(ctx context.Context, id string) (d donation.Donation, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		d, err = tx.Donation(ctx, id)
+		return err
+	})
+	return d, err
+}
+
+// History returns the records about a donation, oldest first, for its parties
+// and admins; for others it is ErrNotParty.
+func (s *Service) History(ctx context.Context, viewer account.Account, id string) (recs []eventlog.Record, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		d, err := tx.Donation(ctx, id)
+		if err != nil {
+			return err
+		}
+		recs, err = tx.History(ctx, id)
+		if err != nil || viewer.Role == account.Admin || d.Party(viewer.ID) {
+			return err
+		}
+		return ErrNotParty
+	})
+	return recs, err
+}
+
+// earthRadiusKm is the mean radius of the earth (IUGG).
+const earthRadiusKm = 6371.0088
+
+// Distance is the great-circle distance in kilometres between two places in
+// degrees, by the haversine formula.
+func Distance(lat1, lng1, lat2, lng2 float64) float64 {
+	rad := math.Pi / 180
+	dLat, dLng := (lat2-lat1)*rad, (lng2-lng1)*rad
+	h := math.Pow(math.Sin(dLat/2), 2) + math.Cos(lat1*rad)*math.Cos(lat2*rad)*math.Pow(math.Sin(dLng/2), 2)
+	return 2 * earthRadiusKm * math.Asin(math.Min(1, math.Sqrt(h)))
+}

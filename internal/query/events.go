@@ -1,0 +1,132 @@
+package query
+
+import (
+	"context"
+
+	"larder/api"
+	"larder/internal/account"
+	"larder/internal/eventlog"
+	"larder/internal/store"
+)
+
+// Bounds of what is told after a position.
+const (
+	MaxEvents     = 500 // records in one page
+	maxEventBytes = 192 << 10
+)
+
+// Reasons for which a position can't be served a tail.
+const (
+	ReasonPosition = "position" // a text that is no position
+	ReasonEpoch    = "epoch"    // a position of another life of the log
+	ReasonAhead    = "ahead"    // a position that this log has not reached
+	ReasonWindow   = "window"   // older than what is kept
+)
+
+// Page is what happened after a position, as far as the viewer may see it.
+type Page struct {
+	Records []eventlog.Record
+	// Position is where the page ends: records up to it have been looked at.
+	Position eventlog.Position
+	// Head is the newest position at the time of reading.
+	Head eventlog.Position
+	// Gap says why nothing can be told, empty when all is well.
+	Gap string
+}
+
+// Complete says that nothing lies between the end of the page and the head.
+func (p Page) Complete() bool { return p.Position == p.Head }
+
+// Events returns the next page of records after a position for a viewer. limit
+// bounds the records looked at; 0 means MaxEvents.
+func (s *Service) Events(ctx context.Context, viewer account.Account, after eventlog.Position, limit int) (Page, error) {
+	if limit <= 0 || limit > MaxEvents {
+		limit = MaxEvents
+	}
+	var page Page
+	err := s.store.View(ctx, func(tx *store.Tx) error {
+		var err error
+		page = Page{Position: after}
+		if page.Head, err = tx.Head(ctx); err != nil {
+			return err
+		}
+		tail, err := tx.Tail(ctx)
+		if err != nil {
+			return err
+		}
+		if page.Gap = gap(after, tail, page.Head); page.Gap != "" {
+			return nil
+		}
+		recs, err := tx.Since(ctx, after.Seq, limit)
+		if err != nil {
+			return err
+		}
+		page.add(recs, viewer.ID)
+		return nil
+	})
+	return page, err
+}
+
+// gap says why a tail after a position would have a hole, if it would.
+func gap(after, tail, head eventlog.Position) string {
+	switch {
+	case after.Epoch != head.Epoch:
+		return ReasonEpoch
+	case after.Seq > head.Seq:
+		return ReasonAhead
+	case after.Seq+1 < tail.Seq:
+		return ReasonWindow
+	}
+	return ""
+}
+
+// add takes records into the page until it is large enough, at least one.
+func (p *Page) add(recs []eventlog.Record, viewerID string) {
+	size := 0
+	for _, r := range recs {
+		if size += len(r.Payload); size > maxEventBytes && len(p.Records) > 0 {
+			return
+		}
+		p.Position = r.Position
+		if r.Audience.Includes(viewerID) {
+			p.Records = append(p.Records, r)
+		}
+	}
+}
+
+// Resume answers a client that has seen everything up to after, a position in the
+// form of the wire; an empty one asks for all that is kept. A position that can't
+// be served is no error: the answer says so and where to go on after a snapshot.
+func (s *Service) Resume(ctx context.Context, viewer account.Account, after string, limit int) (api.FeedResumed, error) {
+	from, perr := eventlog.ParsePosition(after)
+	if after == "" {
+		p, err := s.beginning(ctx)
+		if err != nil {
+			return api.FeedResumed{}, err
+		}
+		from, perr = p, nil
+	}
+	page, err := s.Events(ctx, viewer, from, limit)
+	if err != nil {
+		return api.FeedResumed{}, err
+	}
+	if perr != nil {
+		page.Gap = ReasonPosition
+	}
+	if page.Gap != "" {
+		return api.FeedResumed{Position: page.Head.String(), Reason: page.Gap, Events: []api.LoggedEvent{}}, nil
+	}
+	return api.FeedResumed{
+		Position: page.Position.String(), Recovered: true, More: !page.Complete(), Events: EventViews(page.Records),
+	}, nil
+}
+
+// beginning is the position before everything that is kept.
+func (s *Service) beginning(ctx context.Context) (p eventlog.Position, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		p, err = tx.Tail(ctx)
+		p.Seq--
+		return err
+	})
+	return p, err
+}
