@@ -122,6 +122,12 @@ func (s *Session) settleLocked(p *poll, now time.Time) (pollOutcome, []*Message,
 		return pollRefused, nil, refuseUnknownSession
 	case s.transport != Polling: // E-44: the upgrade was quicker
 		return pollRefused, nil, refuseBadRequest
+	case s.phase == phaseClosing && !s.queue.empty() && s.farewell.grace > 0:
+		// The stock client handles the close packet before it hands on the events
+		// that came in one body with it: they would come out after its next
+		// connect. So they go first, and the close packet with the poll after.
+		s.armLocked(now, s.farewell.grace)
+		return pollCarries, s.queue.take(), nil
 	case s.phase == phaseClosing: // E-30, E-31
 		s.phase = phaseClosed
 		batch := s.queue.take()

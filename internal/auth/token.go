@@ -96,7 +96,8 @@ func (t *Tokens) Verify(raw string) (Claims, error) {
 // Bearer takes the scheme word off a token, if it is there.
 func Bearer(s string) string {
 	s = strings.TrimSpace(s)
-	if scheme, rest, ok := strings.Cut(s, " "); ok && strings.EqualFold(scheme, "Bearer") {
+	// Front ends without a token send the word alone.
+	if scheme, rest, _ := strings.Cut(s, " "); strings.EqualFold(scheme, "Bearer") {
 		return strings.TrimSpace(rest)
 	}
 	return s

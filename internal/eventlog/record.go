@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,12 +54,7 @@ func (a Audience) Includes(accountID string) bool {
 	if a.Everyone {
 		return true
 	}
-	for _, u := range a.Users {
-		if u == accountID {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(a.Users, accountID)
 }
 
 // Types of records about accounts. Nobody's feed shows them: they tell the
