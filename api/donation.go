@@ -121,3 +121,11 @@ type Delivery struct {
 	KarmaAwarded      *int `json:"karmaAwarded,omitempty" doc:"To the caller."`
 	DonorKarmaAwarded *int `json:"donorKarmaAwarded,omitempty"`
 }
+
+// Text is a text that may be absent: nil, and so null, when it is empty.
+func Text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -169,7 +169,7 @@ func record(e donation.Event) (eventlog.Draft, error) {
 	case donation.EventCreated:
 		payload = api.DonationCreated{
 			ID: d.ID, Name: d.Name, FoodType: d.FoodType, Quantity: strconv.FormatFloat(d.Quantity, 'f', -1, 64), Unit: d.Unit,
-			Description: optional(d.Description), Location: api.Location{Lat: d.Latitude, Lng: d.Longitude, Address: d.Address},
+			Description: api.Text(d.Description), Location: api.Location{Lat: d.Latitude, Lng: d.Longitude, Address: d.Address},
 			DonorName: d.DonorName, ExpiryTime: api.At(d.ExpiryTime), ImageURLs: list(d.ImageURLs), CreatedAt: api.At(d.CreatedAt),
 			DonorID: d.DonorID, Latitude: d.Latitude, Longitude: d.Longitude, Status: string(d.Status), Version: d.Version,
 		}
@@ -180,7 +180,7 @@ func record(e donation.Event) (eventlog.Draft, error) {
 	case donation.EventStatusUpdated:
 		payload = api.DonationStatusUpdated{
 			DonationID: d.ID, Status: string(d.Status), PreviousStatus: string(e.Previous), UpdatedBy: e.By,
-			UpdatedAt: api.At(e.At), Reason: optional(e.Reason), Version: d.Version,
+			UpdatedAt: api.At(e.At), Reason: api.Text(e.Reason), Version: d.Version,
 		}
 	}
 	body, err := json.Marshal(payload)
@@ -191,13 +191,6 @@ func record(e donation.Event) (eventlog.Draft, error) {
 		Type: string(e.Type), Subject: d.ID, Version: d.Version,
 		Audience: eventlog.Audience{Everyone: true}, Payload: body, At: e.At,
 	}, nil
-}
-
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }
 
 func list(s []string) []string {

@@ -113,7 +113,7 @@ func (d Donation) Decide(c Command, now time.Time) (Outcome, error) {
 // its state.
 func (d Donation) authorise(c Command) error {
 	if !slices.Contains(roles[c.Action], c.By.Role) {
-		return refuse(CodeWrongRole, fmt.Sprintf("%s can't %s a donation", c.By.Role, c.Action))
+		return refuse(CodeWrongRole, fmt.Sprintf("%s can't %s", c.By.Role, object(c.Action, "a donation")))
 	}
 	if !c.By.Active {
 		return refuse(CodeSuspended, "Account is suspended")
@@ -130,7 +130,7 @@ func (d Donation) authorise(c Command) error {
 	case Release, PickUp:
 		// Unclaimed: there is nobody whose it is, and the state refuses below.
 		if c.By.Role == account.NGO && d.ClaimedByID != "" && d.ClaimedByID != c.By.ID {
-			return refuse(CodeNotYours, fmt.Sprintf("Only the NGO that claimed a donation may %s it", c.Action))
+			return refuse(CodeNotYours, "Only the NGO that claimed a donation may "+object(c.Action, "it"))
 		}
 	case Deliver:
 		carrier := d.PickedUpBy == c.By.ID
@@ -144,6 +144,15 @@ func (d Donation) authorise(c Command) error {
 	case Expire:
 	}
 	return nil
+}
+
+// object puts what an action is done to into its name: "pick it up".
+func object(a Action, what string) string {
+	verb, particle, ok := strings.Cut(string(a), " ")
+	if !ok {
+		return verb + " " + what
+	}
+	return verb + " " + what + " " + particle
 }
 
 // next returns the status that the command leads to, or why it can't.
@@ -165,7 +174,7 @@ func (d Donation) next(c Command, now time.Time) (Status, error) {
 	case c.Action == Claim:
 		return "", refuse(CodeNotAvailable, "Donation is not available for claiming")
 	case c.Action == PickUp && from == PickedUp:
-		return "", refuse(CodeInvalidTransition, "Donation is PICKED_UP: another carrier already has it; from PICKED_UP it can only become DELIVERED")
+		return "", refuse(CodeInvalidTransition, "Donation is PICKED_UP: another carrier already has it; from PICKED_UP it can become DELIVERED")
 	}
 	return "", transitionRefusal(from, target(c.Action))
 }

@@ -96,16 +96,16 @@ func TestTransitionRefusalSaysWhatIsAllowed(t *testing.T) {
 		action donation.Action
 		want   string
 	}{
-		"release before the claim":  {"A", "admin", donation.Release, "Donation is AVAILABLE and can't become AVAILABLE; allowed from AVAILABLE: CANCELLED, CLAIMED, EXPIRED"},
-		"pick up before the claim":  {"A", "volunteer-other", donation.PickUp, "Donation is AVAILABLE and can't become PICKED_UP; allowed from AVAILABLE: CANCELLED, CLAIMED, EXPIRED"},
-		"deliver before pick-up":    {"C", "ngo-claimer", donation.Deliver, "Donation is CLAIMED and can't become DELIVERED; allowed from CLAIMED: AVAILABLE, CANCELLED, EXPIRED, PICKED_UP"},
-		"release after pick-up":     {"P-vol", "ngo-claimer", donation.Release, "Donation is PICKED_UP and can't become AVAILABLE; allowed from PICKED_UP: DELIVERED"},
-		"cancel after pick-up":      {"P-vol", "donor-own", donation.Cancel, "Donation is PICKED_UP and can't become CANCELLED; allowed from PICKED_UP: DELIVERED"},
-		"a second carrier":          {"P-vol", "volunteer-other", donation.PickUp, "Donation is PICKED_UP: another carrier already has it; from PICKED_UP it can only become DELIVERED"},
-		"cancel after delivery":     {"D-vol", "donor-own", donation.Cancel, "Donation is DELIVERED and can't become CANCELLED; allowed from DELIVERED: nothing: it is final"},
-		"cancel when it is overdue": {"A-late", "donor-own", donation.Cancel, "Donation is EXPIRED and can't become CANCELLED; allowed from EXPIRED: nothing: it is final"},
-		"cancel again":              {"X", "donor-own", donation.Cancel, "Donation is CANCELLED and can't become CANCELLED; allowed from CANCELLED: nothing: it is final"},
-		"expire what was picked up": {"P-vol", "system", donation.Expire, "Donation is PICKED_UP and can't become EXPIRED; allowed from PICKED_UP: DELIVERED"},
+		"release before the claim":  {"A", "admin", donation.Release, "Donation is AVAILABLE and can't become AVAILABLE; from AVAILABLE it can become CANCELLED, CLAIMED, EXPIRED"},
+		"pick up before the claim":  {"A", "volunteer-other", donation.PickUp, "Donation is AVAILABLE and can't become PICKED_UP; from AVAILABLE it can become CANCELLED, CLAIMED, EXPIRED"},
+		"deliver before pick-up":    {"C", "ngo-claimer", donation.Deliver, "Donation is CLAIMED and can't become DELIVERED; from CLAIMED it can become AVAILABLE, CANCELLED, EXPIRED, PICKED_UP"},
+		"release after pick-up":     {"P-vol", "ngo-claimer", donation.Release, "Donation is PICKED_UP and can't become AVAILABLE; from PICKED_UP it can become DELIVERED"},
+		"cancel after pick-up":      {"P-vol", "donor-own", donation.Cancel, "Donation is PICKED_UP and can't become CANCELLED; from PICKED_UP it can become DELIVERED"},
+		"a second carrier":          {"P-vol", "volunteer-other", donation.PickUp, "Donation is PICKED_UP: another carrier already has it; from PICKED_UP it can become DELIVERED"},
+		"cancel after delivery":     {"D-vol", "donor-own", donation.Cancel, "Donation is DELIVERED and can't become CANCELLED; DELIVERED is final"},
+		"cancel when it is overdue": {"A-late", "donor-own", donation.Cancel, "Donation is EXPIRED and can't become CANCELLED; EXPIRED is final"},
+		"cancel again":              {"X", "donor-own", donation.Cancel, "Donation is CANCELLED and can't become CANCELLED; CANCELLED is final"},
+		"expire what was picked up": {"P-vol", "system", donation.Expire, "Donation is PICKED_UP and can't become EXPIRED; from PICKED_UP it can become DELIVERED"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := states(t)[tc.state]

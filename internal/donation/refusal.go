@@ -51,12 +51,11 @@ func transitionRefusal(from, to Status) *Refusal {
 		}
 	}
 	slices.Sort(allowed)
-	may := "nothing: it is final"
+	may := string(from) + " is final"
 	if len(allowed) > 0 {
-		may = strings.Join(allowed, ", ")
+		may = fmt.Sprintf("from %s it can become %s", from, strings.Join(allowed, ", "))
 	}
-	return refuse(CodeInvalidTransition,
-		fmt.Sprintf("Donation is %s and can't become %s; allowed from %s: %s", from, to, from, may))
+	return refuse(CodeInvalidTransition, fmt.Sprintf("Donation is %s and can't become %s; %s", from, to, may))
 }
 
 func intakeRefusal(err error, d Donation, in account.Intake) *Refusal {

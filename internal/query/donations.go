@@ -85,7 +85,7 @@ func (s *Service) Donations(ctx context.Context, f ListFilter) (list []api.Donat
 				return err
 			}
 			// Overdue and not yet written down: not what was asked for any more.
-			if len(f.Statuses) > 0 && !slices.Contains(f.Statuses, d.StatusAt(now)) {
+			if d.Status = d.StatusAt(now); len(f.Statuses) > 0 && !slices.Contains(f.Statuses, d.Status) {
 				continue
 			}
 			var distance *float64
@@ -130,6 +130,9 @@ func (s *Service) Donation(ctx context.Context, id string) (d donation.Donation,
 		d, err = tx.Donation(ctx, id)
 		return err
 	})
+	// The clock's second may have come without its command: nobody should try to
+	// claim what is about to be gone.
+	d.Status = d.StatusAt(time.Now())
 	return d, err
 }
 

@@ -279,6 +279,11 @@ func TestOverdueIsNotListedAsAvailable(t *testing.T) {
 		if got := query.DonationView(d).Status; got != "EXPIRED" {
 			t.Errorf("status shown: got %s, want EXPIRED", got)
 		}
+		// A view shows what it is given, so that a repeated answer stays the same.
+		d.Status = donation.Available
+		if got := query.DonationView(d).Status; got != "AVAILABLE" {
+			t.Errorf("view of a stored answer: got %s, want AVAILABLE", got)
+		}
 	})
 }
 

@@ -2,7 +2,6 @@ package query
 
 import (
 	"encoding/json"
-	"time"
 
 	"larder/api"
 	"larder/internal/donation"
@@ -20,18 +19,16 @@ func DonationView(d donation.Donation) api.Donation {
 		images = []string{}
 	}
 	return api.Donation{
-		ID: d.ID, Name: d.Name, Description: optional(d.Description), FoodType: d.FoodType, Quantity: d.Quantity, Unit: d.Unit,
+		ID: d.ID, Name: d.Name, Description: api.Text(d.Description), FoodType: d.FoodType, Quantity: d.Quantity, Unit: d.Unit,
 		Hygiene: hygiene, PreparationTime: api.At(d.PreparationTime), ExpiryTime: api.At(d.ExpiryTime),
-		Latitude: d.Latitude, Longitude: d.Longitude, Address: optional(d.Address),
+		Latitude: d.Latitude, Longitude: d.Longitude, Address: api.Text(d.Address),
 		Location:            api.Location{Lat: d.Latitude, Lng: d.Longitude, Address: d.Address},
-		SpecialInstructions: optional(d.SpecialInstructions), ImageURLs: images,
-		// The clock's second may not have come yet: an overdue donation is shown as
-		// what it is about to become, so that nobody tries to claim it.
-		Status: string(d.StatusAt(time.Now())), DonorID: d.DonorID, DonorName: d.DonorName,
-		ClaimedByID: optional(d.ClaimedByID), ClaimedAt: api.AtPtr(d.ClaimedAt), EstimatedPickupTime: api.AtPtr(d.EstimatedPickupTime),
-		AssignedVolunteerID: optional(d.AssignedVolunteerID), VolunteerID: optional(d.VolunteerID),
-		PickedUpAt: api.AtPtr(d.PickedUpAt), PickedUpBy: optional(d.PickedUpBy),
-		DeliveredAt: api.AtPtr(d.DeliveredAt), DeliveredBy: optional(d.DeliveredBy), CancelReason: optional(d.CancelReason),
+		SpecialInstructions: api.Text(d.SpecialInstructions), ImageURLs: images,
+		Status: string(d.Status), DonorID: d.DonorID, DonorName: d.DonorName,
+		ClaimedByID: api.Text(d.ClaimedByID), ClaimedAt: api.AtPtr(d.ClaimedAt), EstimatedPickupTime: api.AtPtr(d.EstimatedPickupTime),
+		AssignedVolunteerID: api.Text(d.AssignedVolunteerID), VolunteerID: api.Text(d.VolunteerID),
+		PickedUpAt: api.AtPtr(d.PickedUpAt), PickedUpBy: api.Text(d.PickedUpBy),
+		DeliveredAt: api.AtPtr(d.DeliveredAt), DeliveredBy: api.Text(d.DeliveredBy), CancelReason: api.Text(d.CancelReason),
 		Version: d.Version, CreatedAt: api.At(d.CreatedAt), UpdatedAt: api.At(d.UpdatedAt),
 	}
 }
@@ -43,11 +40,4 @@ func EventViews(recs []eventlog.Record) []api.LoggedEvent {
 		out = append(out, api.LoggedEvent{Position: r.Position.String(), Event: r.Type, At: api.At(r.At), Data: r.Data()})
 	}
 	return out
-}
-
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }
