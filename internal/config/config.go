@@ -1,0 +1,265 @@
+// Package config reads the settings of a node: flag, else environment, else the
+// file .env, else default. Each setting is one flag; its environment variable is
+// the flag's name in capitals with underscores (--frontend-url, FRONTEND_URL), so
+// that --help is the complete list.
+//
+// Load validates everything and reports all faults at once.
+package config
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // TIMEZONE works on machines without a zone database
+
+	"github.com/joho/godotenv"
+)
+
+// Config is the validated settings of a node.
+type Config struct {
+	Host          string
+	Port          int // 0: any free one
+	FrontendURLs  []string
+	JWTSecret     string // empty: made and kept in DataDir
+	JWTTTL        time.Duration
+	DatabaseURL   string
+	DataDir       string
+	AdminEmail    string
+	AdminPassword string
+	PingInterval  time.Duration
+	PingTimeout   time.Duration
+	ConnectTime   time.Duration
+	MaxPayload    int // bytes
+	LogLevel      slog.Level
+	LogFormat     string // text, json, or empty: text on a terminal
+	Debug         string
+	Timezone      *time.Location
+}
+
+// Address is where the node listens.
+func (c Config) Address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
+
+// Settings are the flags of a node on their way to a Config.
+type Settings struct {
+	flags *flag.FlagSet
+	other map[string]bool // flags of the command itself, which have no variable
+
+	host, frontend, secret, database, dataDir, adminEmail, adminPassword string
+	logLevel, logFormat, debug, timezone, maxPayload                     string
+	port                                                                 int
+	jwtTTL, pingInterval, pingTimeout, connectTimeout                    time.Duration
+}
+
+// Bind adds the flags of a node to f. Flags that are there already, those of the
+// command itself, get no environment variable.
+func Bind(f *flag.FlagSet) *Settings {
+	s := &Settings{flags: f, other: map[string]bool{}}
+	f.VisitAll(func(o *flag.Flag) { s.other[o.Name] = true })
+	f.IntVar(&s.port, "port", 3000, "port to listen on; 0 takes a free one")
+	f.StringVar(&s.host, "host", "", "address to listen on; empty: all interfaces")
+	f.StringVar(&s.frontend, "frontend-url", "http://localhost:5173", "comma list of the origins that browsers may come from")
+	f.StringVar(&s.dataDir, "data-dir", "./data", "folder of database and secret")
+	f.StringVar(&s.database, "database-url", "", "sqlite:PATH (default: larder.db in the data folder)")
+	f.StringVar(&s.secret, "jwt-secret", "", "secret that signs tokens, at least 16 bytes (default: made and kept in the data folder)")
+	f.DurationVar(&s.jwtTTL, "jwt-ttl", 168*time.Hour, "how long a new token is valid")
+	f.StringVar(&s.adminEmail, "super-admin-email", "", "e-mail of an admin account, added when unknown")
+	f.StringVar(&s.adminPassword, "super-admin-password", "", "its password, at least 8 bytes")
+	f.DurationVar(&s.pingInterval, "ping-interval", 25*time.Second, "Socket.IO heartbeat")
+	f.DurationVar(&s.pingTimeout, "ping-timeout", 20*time.Second, "how long a client may take to answer it")
+	f.DurationVar(&s.connectTimeout, "connect-timeout", 10*time.Second, "how long a connection may go without joining a namespace")
+	f.StringVar(&s.maxPayload, "max-payload", "1MB", "largest Socket.IO message")
+	f.StringVar(&s.timezone, "timezone", "UTC", "where the day of an NGO's daily capacity begins")
+	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&s.logFormat, "log-format", "", "text or json (default: text on a terminal)")
+	f.StringVar(&s.debug, "debug", "", "comma list of wire logs to turn on: socket.io:*, engine:*")
+	return s
+}
+
+// Load parses args, fills what they do not set from the environment and then
+// from the file dotenv (empty: none), and validates. Faults are joined; each
+// names its setting.
+func (s *Settings) Load(args []string, lookup func(string) (string, bool), dotenv string) (Config, error) {
+	if err := s.flags.Parse(args); err != nil {
+		return Config{}, err
+	}
+	if s.flags.NArg() > 0 {
+		return Config{}, fmt.Errorf("unexpected argument %q", s.flags.Arg(0))
+	}
+	file, err := read(dotenv)
+	if err != nil {
+		return Config{}, err
+	}
+	value := func(name string) string {
+		if v, ok := lookup(name); ok {
+			return v
+		}
+		return file[name]
+	}
+	faults := s.fill(value)
+	c := s.validate(value, faults)
+	return c, faults.join()
+}
+
+// faults are what is wrong, by variable: one is enough for each.
+type faults struct{ list []fault }
+
+type fault struct {
+	name string
+	err  error
+}
+
+func (f *faults) add(name, format string, args ...any) {
+	for _, known := range f.list {
+		if known.name == name {
+			return
+		}
+	}
+	f.list = append(f.list, fault{name, fmt.Errorf(name+": "+format, args...)})
+}
+
+func (f *faults) join() error {
+	var errs []error
+	for _, one := range f.list {
+		errs = append(errs, one.err)
+	}
+	return errors.Join(errs...)
+}
+
+// read reads the file dotenv, if it is there.
+func read(dotenv string) (map[string]string, error) {
+	if dotenv == "" {
+		return nil, nil
+	}
+	file, err := godotenv.Read(dotenv)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", dotenv, err)
+	}
+	return file, nil
+}
+
+// EnvName is the environment variable of a flag.
+func EnvName(flagName string) string {
+	return strings.ToUpper(strings.ReplaceAll(flagName, "-", "_"))
+}
+
+// fill sets every flag that the command line left alone. An empty variable counts
+// as unset: .env templates are full of them.
+func (s *Settings) fill(value func(name string) string) *faults {
+	given := map[string]bool{}
+	s.flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	found := &faults{}
+	s.flags.VisitAll(func(f *flag.Flag) {
+		v := value(EnvName(f.Name))
+		if given[f.Name] || v == "" {
+			return
+		}
+		if err := f.Value.Set(v); err != nil {
+			found.add(EnvName(f.Name), "%q: %w", v, err)
+		}
+	})
+	return found
+}
+
+func (s *Settings) validate(value func(name string) string, found *faults) Config {
+	c := Config{
+		Host: s.host, Port: s.port, JWTSecret: s.secret, JWTTTL: s.jwtTTL, DatabaseURL: s.database, DataDir: s.dataDir,
+		AdminEmail: s.adminEmail, AdminPassword: s.adminPassword, PingInterval: s.pingInterval, PingTimeout: s.pingTimeout,
+		ConnectTime: s.connectTimeout, LogFormat: s.logFormat, Debug: s.debug,
+	}
+	fault := func(name, format string, args ...any) { found.add(EnvName(name), format, args...) }
+	if c.Port < 0 || c.Port > 65535 {
+		fault("port", "%d is not a port", c.Port)
+	}
+	if c.JWTSecret != "" && len(c.JWTSecret) < 16 {
+		fault("jwt-secret", "at least 16 bytes are needed")
+	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"jwt-ttl", c.JWTTTL}, {"ping-interval", c.PingInterval}, {"ping-timeout", c.PingTimeout}, {"connect-timeout", c.ConnectTime},
+	} {
+		if d.value < time.Millisecond {
+			fault(d.name, "%s is less than a millisecond", d.value)
+		}
+	}
+	if (c.AdminEmail == "") != (c.AdminPassword == "") {
+		fault("super-admin-email", "e-mail and password of the admin go together")
+	}
+	var err error
+	if c.FrontendURLs, err = origins(s.frontend); err != nil {
+		fault("frontend-url", "%v", err)
+	}
+	if c.MaxPayload, err = parseBytes(s.maxPayload); err != nil {
+		fault("max-payload", "%v", err)
+	}
+	if err := c.LogLevel.UnmarshalText([]byte(s.logLevel)); err != nil {
+		fault("log-level", "%q is none of debug, info, warn, error", s.logLevel)
+	}
+	if c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json" {
+		fault("log-format", "%q is neither text nor json", c.LogFormat)
+	}
+	if c.Timezone, err = time.LoadLocation(s.timezone); err != nil {
+		fault("timezone", "%v", err)
+	}
+	if c.DatabaseURL == "" {
+		if value("DATABASE_HOST") != "" {
+			fault("database-host", "PostgreSQL is not supported yet; unset it, or set DATABASE_URL to sqlite:PATH")
+		}
+		c.DatabaseURL = "sqlite:" + filepath.Join(c.DataDir, "larder.db")
+	}
+	if !strings.HasPrefix(c.DatabaseURL, "sqlite:") {
+		fault("database-url", "only sqlite:PATH is supported so far")
+	}
+	return c
+}
+
+// origins reads a comma list of origins, scheme and host each.
+func origins(list string) ([]string, error) {
+	var out []string
+	for o := range strings.SplitSeq(list, ",") {
+		o = strings.TrimRight(strings.TrimSpace(o), "/")
+		if o == "" {
+			continue
+		}
+		u, err := url.Parse(o)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || *u != (url.URL{Scheme: u.Scheme, Host: u.Host}) {
+			return nil, fmt.Errorf("%q is not an origin such as https://example.org", o)
+		}
+		out = append(out, o)
+	}
+	return out, nil
+}
+
+// parseBytes reads a number of bytes with an optional kB or MB.
+func parseBytes(s string) (int, error) {
+	t := strings.ToLower(strings.ReplaceAll(s, " ", ""))
+	unit := 1
+	for suffix, n := range map[string]int{"kb": 1000, "mb": 1_000_000} {
+		if rest, ok := strings.CutSuffix(t, suffix); ok {
+			t, unit = rest, n
+		}
+	}
+	n, err := strconv.Atoi(t)
+	if err != nil || n < 1 || n*unit > 100_000_000 || n > 100_000_000 {
+		return 0, fmt.Errorf("%q is not a size from 1 byte to 100 MB", s)
+	}
+	return n * unit, nil
+}
+
+// DotEnv is the file that is read beside the environment, if it is there.
+func DotEnv() string {
+	if _, err := os.Stat(".env"); err != nil {
+		return ""
+	}
+	return ".env"
+}

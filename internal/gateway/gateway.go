@@ -1,0 +1,253 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"larder/api"
+	"larder/engineio"
+	"larder/internal/auth"
+	"larder/internal/eventlog"
+	"larder/internal/fanout"
+	"larder/internal/problem"
+	"larder/internal/query"
+	"larder/socketio"
+)
+
+// Namespaces are those on which the same feed is served: the guide's, and the
+// default one for front ends that use it.
+var Namespaces = []string{"/donations", "/"}
+
+// Gateway is the doors of one node.
+type Gateway struct {
+	auth    *auth.Auth
+	queries *query.Service
+	log     *slog.Logger
+	spaces  []*socketio.Namespace
+	plain   plainDoor
+	present presence
+	fan     *fanout.Fanout
+
+	draining atomic.Bool
+}
+
+// New returns a Gateway on the namespaces of a Socket.IO server that does not
+// serve yet. Join has to be called before it does.
+func New(sio *socketio.Server, au *auth.Auth, queries *query.Service, log *slog.Logger) *Gateway {
+	g := &Gateway{auth: au, queries: queries, log: log}
+	g.plain.init(g)
+	for _, name := range Namespaces {
+		n := sio.Of(name)
+		n.Use(g.authenticate)
+		n.OnConnect(g.connected)
+		n.OnDisconnect(g.disconnected)
+		n.OnError(g.failed)
+		socketio.On(n, api.EventTest, g.test)
+		socketio.On(n, api.EventFeedResume, g.resume)
+		g.spaces = append(g.spaces, n)
+	}
+	return g
+}
+
+// Join connects the gateway to the stream that it delivers.
+func (g *Gateway) Join(f *fanout.Fanout) { g.fan = f }
+
+var _ fanout.Door = (*Gateway)(nil)
+
+// Deliver implements fanout.Door.
+func (g *Gateway) Deliver(m *fanout.Message) {
+	if m.Record.Type == eventlog.TypeAccountSuspended {
+		g.expel(m.Record.Subject)
+		return
+	}
+	rooms := m.Rooms()
+	if len(rooms) == 0 {
+		return
+	}
+	for _, n := range g.spaces {
+		n.Emit(m.Event, rooms...)
+	}
+	g.plain.deliver(m)
+}
+
+// reasonSuspended is what OnDisconnect and the log hear of an expelled socket.
+const reasonSuspended engineio.Reason = "account suspended"
+
+// expel closes every connection of an account. The whole connection goes, so that
+// a stock client tries again and then learns why by its connect_error.
+func (g *Gateway) expel(accountID string) {
+	for _, n := range g.spaces {
+		n.Disconnect(reasonSuspended, true, fanout.RoomUser(accountID))
+	}
+	g.plain.expel(accountID)
+}
+
+// authenticate is the middleware of every namespace: nothing is delivered before
+// it has passed (P-4).
+func (g *Gateway) authenticate(ctx context.Context, s *socketio.Socket) error {
+	if g.draining.Load() {
+		return connectError(errDraining)
+	}
+	token, err := handshakeToken(s.Handshake())
+	if err != nil {
+		return connectError(err)
+	}
+	identity, err := g.auth.Authenticate(ctx, token)
+	if err != nil {
+		return connectError(err)
+	}
+	s.SetData(identity)
+	return nil
+}
+
+// errDraining is told to who comes while the server goes away (P-3).
+var errDraining = api.NewError(http.StatusServiceUnavailable, api.CodeDraining, "This server is going away, try again")
+
+// handshakeToken finds the token: auth.token of the CONNECT packet, else the
+// Authorization header (P-2).
+func handshakeToken(h *socketio.Handshake) (string, error) {
+	var fields struct {
+		Token *json.RawMessage `json:"token"`
+	}
+	if err := json.Unmarshal(h.Auth, &fields); err != nil {
+		return "", fmt.Errorf("%w: auth is no object", auth.ErrTokenInvalid)
+	}
+	if fields.Token == nil {
+		return h.Header.Get("Authorization"), nil
+	}
+	var token string
+	if err := json.Unmarshal(*fields.Token, &token); err != nil {
+		return "", fmt.Errorf("%w: auth.token is no text", auth.ErrTokenInvalid)
+	}
+	return token, nil
+}
+
+// connectError is why a client may not join, in the form that it can act on (P-3).
+// An internal error is left as it is: socketio logs it and tells nothing.
+func connectError(err error) error {
+	e, internal := problem.From(err)
+	if internal && e.StatusCode != http.StatusServiceUnavailable {
+		return err
+	}
+	return &socketio.Refusal{Message: e.Message.String(), Data: api.ConnectErrorData{Code: e.Code, Retry: e.StatusCode >= 429}}
+}
+
+func identityOf(s *socketio.Socket) auth.Identity {
+	id, _ := s.Data().(auth.Identity)
+	return id
+}
+
+// connected lets an authenticated socket into the stream.
+func (g *Gateway) connected(ctx context.Context, s *socketio.Socket) {
+	id := identityOf(s)
+	g.fan.Enter(func(pos eventlog.Position) {
+		g.emit(s, api.EventFeedReady, api.FeedReady{
+			Position: pos.String(), User: api.FeedUser{ID: id.Account.ID, Role: string(id.Account.Role)},
+		})
+		s.Join(fanout.RoomEveryone, fanout.RoomUser(id.Account.ID))
+	})
+	g.present.enter(g.log, id.Account.ID, s.Namespace().Name(), string(s.Transport()))
+	// A suspension that was delivered between the check of the token and the join
+	// has not reached this socket: look again, now that later ones will.
+	if a, err := g.queries.Profile(ctx, id.Account.ID); err == nil && !a.Active {
+		s.Close(reasonSuspended)
+	}
+}
+
+func (g *Gateway) disconnected(s *socketio.Socket, reason engineio.Reason) {
+	g.present.leave(g.log, identityOf(s).Account.ID, s.Namespace().Name(), string(reason))
+}
+
+// test answers the guide's ping, as event and as ack (P-20).
+func (g *Gateway) test(_ context.Context, s *socketio.Socket, _ json.RawMessage) (api.Pong, error) {
+	pong := newPong()
+	g.emit(s, api.EventTestResponse, pong)
+	return pong, nil
+}
+
+func newPong() api.Pong { return api.Pong{Message: "Pong!", Timestamp: api.At(time.Now())} }
+
+// resume tells what happened after a position, for clients without recovery (P-22).
+func (g *Gateway) resume(ctx context.Context, s *socketio.Socket, req api.FeedResume) (api.FeedResumed, error) {
+	if req.After == "" {
+		return api.FeedResumed{}, api.NewError(http.StatusBadRequest, api.CodeValidation, "after must be a position")
+	}
+	return g.queries.Resume(ctx, identityOf(s).Account, req.After, 0)
+}
+
+// failed tells a client that its message failed, as event and as ack (P-21).
+func (g *Gateway) failed(_ context.Context, s *socketio.Socket, f socketio.Failure) json.RawMessage {
+	var data json.RawMessage
+	if len(f.Args.Values) > 0 {
+		data = f.Args.Values[0]
+	}
+	ex := g.exception(f.Event, data, f.Err)
+	g.emit(s, api.EventException, ex)
+	body, err := json.Marshal(ex)
+	if err != nil {
+		return nil
+	}
+	return body
+}
+
+// maxEcho bounds what an exception repeats of the message that failed.
+const maxEcho = 4 << 10
+
+func (g *Gateway) exception(pattern string, data json.RawMessage, err error) api.Exception {
+	if errors.Is(err, socketio.ErrArgument) {
+		err = api.NewError(http.StatusBadRequest, api.CodeBadRequest, pattern+" does not take such data")
+	}
+	e, internal := problem.From(err)
+	if internal {
+		g.log.Error("message failed", "event", pattern, "err", err)
+	}
+	if len(data) > maxEcho {
+		data = nil
+	}
+	return api.Exception{Status: "error", Message: e.Message.String(), Code: e.Code, Cause: api.Cause{Pattern: pattern, Data: data}}
+}
+
+// emit sends one socket something that is its own.
+func (g *Gateway) emit(s *socketio.Socket, name string, payload any) {
+	body, err := json.Marshal(payload)
+	if err == nil {
+		var ev *socketio.Event
+		if ev, err = socketio.NewEvent(name, body); err == nil {
+			err = s.Emit(ev)
+		}
+	}
+	if err != nil {
+		g.log.Debug("event not sent", "event", name, "err", err)
+	}
+}
+
+// Drain lets nobody in from now on, and tells every client that the server goes
+// away and when to come back.
+func (g *Gateway) Drain(reconnectIn time.Duration) {
+	g.draining.Store(true)
+	body, err := json.Marshal(api.ServerDraining{ReconnectInMs: reconnectIn.Milliseconds()})
+	if err != nil {
+		return
+	}
+	ev, err := socketio.NewEvent(api.EventServerDraining, body)
+	if err != nil {
+		return
+	}
+	for _, n := range g.spaces {
+		n.Emit(ev)
+	}
+	g.plain.drain(body)
+}
+
+// Shutdown closes the plain WebSockets and waits for them until ctx ends. The
+// Socket.IO server is its owner's to shut down.
+func (g *Gateway) Shutdown(ctx context.Context) error { return g.plain.shutdown(ctx) }
+
+// Connected returns how many sockets and how many accounts are connected now.
+func (g *Gateway) Connected() (sockets, users int) { return g.present.totals() }

@@ -1,0 +1,313 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"larder/api"
+	"larder/engineio"
+	"larder/internal/auth"
+	"larder/internal/fanout"
+	"larder/internal/problem"
+)
+
+const (
+	// authTimeout is how long a plain WebSocket may take for its token (P-31).
+	authTimeout = 5 * time.Second
+	// plainPing is how often a quiet client is asked whether it is there;
+	// plainSilence is when it is given up.
+	plainPing    = 25 * time.Second
+	plainSilence = 45 * time.Second
+	// maxUnauthenticated bounds plain WebSockets that have shown no token yet.
+	maxUnauthenticated = 1000
+)
+
+// Close codes of the IANA registry that package ws does not name.
+const (
+	statusServiceRestart ws.StatusCode = 1012
+	statusTryAgainLater  ws.StatusCode = 1013
+)
+
+// plainDoor keeps the plain WebSockets.
+type plainDoor struct {
+	g    *Gateway
+	wait sync.WaitGroup
+
+	mu      sync.Mutex // guards the fields below
+	closed  bool
+	strange int                     // connections without an identity yet
+	all     map[*plainConn]struct{} // every open connection
+	live    map[*plainConn]struct{} // those in the stream
+}
+
+func (d *plainDoor) init(g *Gateway) {
+	d.g, d.all, d.live = g, map[*plainConn]struct{}{}, map[*plainConn]struct{}{}
+}
+
+// IsPlainWebSocket says whether a request wants the plain WebSocket (P-30): an
+// upgrade on the path of the list.
+func IsPlainWebSocket(r *http.Request) bool {
+	return strings.TrimRight(r.URL.Path, "/") == "/donations" && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+}
+
+// ServePlainWebSocket takes such a request over. The origin has been checked.
+func (g *Gateway) ServePlainWebSocket(w http.ResponseWriter, r *http.Request) {
+	token, subprotocol := plainToken(r)
+	up := ws.HTTPUpgrader{Timeout: writeTimeout}
+	if subprotocol != "" {
+		up.Protocol = func(p string) bool { return p == subprotocol }
+	}
+	after := r.URL.Query().Get("after")
+	conn, rw, _, err := up.Upgrade(r, w)
+	if err != nil {
+		g.log.DebugContext(r.Context(), "plain websocket not opened", "err", err)
+		if conn != nil {
+			_ = conn.Close()
+		}
+		return
+	}
+	var ahead []byte
+	if n := rw.Reader.Buffered(); n > 0 {
+		ahead = make([]byte, n)
+		_, _ = rw.Reader.Read(ahead) // they are buffered: nothing is read from the connection
+	}
+	// The handler returns, so that its stack and the buffers of net/http are given
+	// back; the connection outlives the request's context.
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
+	c := newPlainConn(g, conn, ahead, cancel)
+	if err := g.plain.admit(c, func() { c.serve(ctx, token, after) }); err != nil {
+		c.turnAway(err)
+	}
+}
+
+// plainToken finds a token in the request (P-31): the Authorization header, else a
+// subprotocol bearer.<token>. A browser insists on one of the subprotocols that it
+// offered; one that is no token is preferred, since it ends up in logs.
+func plainToken(r *http.Request) (token, subprotocol string) {
+	token = r.Header.Get("Authorization")
+	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for p := range strings.SplitSeq(line, ",") {
+			p = strings.TrimSpace(p)
+			bearer, ok := strings.CutPrefix(p, "bearer.")
+			if ok && token == "" {
+				token = bearer
+			}
+			if subprotocol == "" || !ok && strings.HasPrefix(subprotocol, "bearer.") {
+				subprotocol = p
+			}
+		}
+	}
+	return token, subprotocol
+}
+
+// admit takes a connection in and starts its reader, or says why not.
+func (d *plainDoor) admit(c *plainConn, serve func()) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed || d.g.draining.Load() {
+		return errDraining
+	}
+	if d.strange >= maxUnauthenticated {
+		return api.NewError(http.StatusTooManyRequests, api.CodeRateLimited, "Too many connections without a token")
+	}
+	d.strange++
+	d.all[c] = struct{}{}
+	d.wait.Go(serve)
+	return nil
+}
+
+// turnAway is refuse for a connection that was not admitted: it starts nothing.
+func (c *plainConn) turnAway(err error) {
+	defer c.conn.Close()
+	e, _ := problem.From(err)
+	data, err := json.Marshal(c.g.exception(api.EventAuth, nil, err))
+	if err != nil {
+		return
+	}
+	body, err := json.Marshal(api.Frame{Event: api.EventException, Data: data})
+	if err != nil {
+		return
+	}
+	_ = c.conn.SetDeadline(time.Now().Add(lingerTime))
+	_, err = c.conn.Write(slices.Concat(ws.MustCompileFrame(ws.NewTextFrame(body)),
+		ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(closeCode(e), string(e.Code))))))
+	if err == nil { // unread data would make the kernel reset the connection under it
+		_, _ = io.Copy(io.Discard, io.LimitReader(c.conn, maxMessage))
+	}
+}
+
+func (d *plainDoor) known() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.strange--
+}
+
+func (d *plainDoor) join(c *plainConn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.live[c] = struct{}{}
+}
+
+func (d *plainDoor) forget(c *plainConn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.all, c)
+	delete(d.live, c)
+}
+
+// conns are the connections of a set for which want says yes.
+func (d *plainDoor) conns(set map[*plainConn]struct{}, want func(*plainConn) bool) []*plainConn {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var list []*plainConn
+	for c := range set {
+		if want == nil || want(c) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+func (d *plainDoor) deliver(m *fanout.Message) {
+	var frame []byte
+	for _, c := range d.conns(d.live, func(c *plainConn) bool {
+		return m.Record.Audience.Includes(c.accountID) && m.Record.Position.Seq > c.after
+	}) {
+		if frame == nil {
+			frame = ws.MustCompileFrame(ws.NewTextFrame(m.Frame))
+		}
+		c.send(frame)
+	}
+}
+
+func (d *plainDoor) expel(accountID string) {
+	for _, c := range d.conns(d.live, func(c *plainConn) bool { return c.accountID == accountID }) {
+		c.refuse(auth.ErrSuspended)
+	}
+}
+
+func (d *plainDoor) drain(payload json.RawMessage) {
+	for _, c := range d.conns(d.live, nil) {
+		c.sendEvent(api.EventServerDraining, payload)
+	}
+}
+
+// shutdown closes all connections and waits for their goroutines. When ctx ends
+// first they are cut, which is an error.
+func (d *plainDoor) shutdown(ctx context.Context) error {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	for _, c := range d.conns(d.all, nil) {
+		c.close(statusServiceRestart, "server is going away", engineio.ReasonShutdown)
+		c.hurry()
+	}
+	done := make(chan struct{})
+	go func() {
+		d.wait.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, c := range d.conns(d.all, nil) {
+		c.cancel(errClosed)
+		_ = c.conn.Close()
+	}
+	<-done
+	return fmt.Errorf("plain websockets: %w", context.Cause(ctx))
+}
+
+// answer handles one message of a client in the stream.
+func (c *plainConn) answer(ctx context.Context, id auth.Identity, msg []byte) {
+	var f api.Frame
+	err := json.Unmarshal(msg, &f)
+	known := f.ID
+	if f.ID = nil; isID(known) {
+		f.ID = known
+	} else if len(known) > 0 && string(known) != "null" {
+		err = errors.New("id is neither a number nor a text")
+	}
+	if err != nil || f.Event == "" {
+		c.except(f, api.NewError(http.StatusBadRequest, api.CodeBadRequest, `a frame is {"event":…,"data":…}`))
+		return
+	}
+	switch f.Event {
+	case api.EventTest:
+		pong := newPong()
+		c.sendEvent(api.EventTestResponse, pong)
+		c.ack(f, pong)
+	case api.EventFeedResume:
+		var req api.FeedResume
+		if err := json.Unmarshal(f.Data, &req); err != nil || req.After == "" {
+			c.except(f, api.NewError(http.StatusBadRequest, api.CodeValidation, "after must be a position"))
+			return
+		}
+		page, err := c.g.queries.Resume(ctx, id.Account, req.After, 0)
+		if err != nil {
+			c.except(f, err)
+			return
+		}
+		c.ack(f, page)
+	case api.EventAuth:
+		c.ack(f, map[string]bool{"ok": true}) // it was authenticated already
+	default:
+		c.except(f, api.NewError(http.StatusBadRequest, api.CodeNotFound, "there is no event of that name"))
+	}
+}
+
+// isID says whether a client may ask for an answer under this id (P-32).
+func isID(id json.RawMessage) bool {
+	return len(id) > 0 && (id[0] == '"' || id[0] == '-' || id[0] >= '0' && id[0] <= '9')
+}
+
+func (c *plainConn) ack(f api.Frame, answer any) {
+	if len(f.ID) == 0 {
+		return
+	}
+	data, err := json.Marshal(answer)
+	if err == nil {
+		c.sendFrame(api.Frame{ID: f.ID, Data: data})
+	}
+}
+
+func (c *plainConn) except(f api.Frame, err error) {
+	ex := c.g.exception(f.Event, f.Data, err)
+	c.sendEvent(api.EventException, ex)
+	c.ack(f, ex)
+}
+
+// refuse tells why and closes (P-35).
+func (c *plainConn) refuse(err error) {
+	e, _ := problem.From(err)
+	reason := engineio.ReasonForcedClose
+	if e.Code == api.CodeAccountSuspended {
+		reason = reasonSuspended
+	}
+	c.sendEvent(api.EventException, c.g.exception(api.EventAuth, nil, err))
+	c.close(closeCode(e), string(e.Code), reason)
+}
+
+func closeCode(e *api.Error) ws.StatusCode {
+	switch {
+	case e.Code == api.CodeRateLimited:
+		return statusTryAgainLater
+	case e.Code == api.CodeDraining:
+		return statusServiceRestart
+	case e.StatusCode >= 500:
+		return ws.StatusInternalServerError
+	}
+	return ws.StatusPolicyViolation
+}

@@ -1,0 +1,410 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+
+	"larder/api"
+	"larder/engineio"
+	"larder/internal/auth"
+)
+
+const (
+	writeTimeout = 10 * time.Second
+	maxMessage   = 64 << 10  // bytes of one message from a client
+	maxQueued    = 256 << 10 // bytes that wait for one client
+	lingerTime   = time.Second
+)
+
+var (
+	errSilent = errors.New("client is silent")
+	errClosed = errors.New("connection is closed")
+)
+
+// plainConn is one plain WebSocket. Its reader goroutine owns it; whoever sends
+// starts a writer if none runs, which ends when the queue is empty.
+type plainConn struct {
+	g      *Gateway
+	conn   net.Conn
+	in     *wsutil.Reader
+	cancel context.CancelCauseFunc
+
+	// Set by the reader before the connection joins the stream, then fixed.
+	accountID string
+	after     int64 // live records up to here were told already
+
+	silence time.Duration // how long a sign of the client is good for; the reader's own
+
+	mu      sync.Mutex // guards the fields below
+	queue   [][]byte   // frames
+	queued  int        // bytes in the queue or being written
+	writing bool
+	idle    chan struct{} // closed when the queue has been written; nil when nobody waits
+	ending  bool          // the close frame is queued: nothing goes after it
+	hurried bool          // the server goes away: what is not taken soon is not waited for
+	reason  engineio.Reason
+}
+
+func newPlainConn(g *Gateway, conn net.Conn, ahead []byte, cancel context.CancelCauseFunc) *plainConn {
+	c := &plainConn{g: g, conn: conn, cancel: cancel}
+	var source io.Reader = conn
+	if len(ahead) > 0 {
+		source = io.MultiReader(bytes.NewReader(ahead), conn)
+	}
+	c.in = &wsutil.Reader{
+		Source: source, State: ws.StateServerSide, CheckUTF8: true, MaxFrameSize: maxMessage,
+		OnIntermediate: c.control,
+	}
+	return c
+}
+
+// serve is the reader: identify, enter the stream, then answer until the end.
+func (c *plainConn) serve(ctx context.Context, token, after string) {
+	defer c.g.plain.forget(c)
+	defer c.cancel(errClosed)
+	id, ok := c.identify(ctx, token)
+	c.g.plain.known()
+	if !ok {
+		c.finish()
+		return
+	}
+	c.accountID = id.Account.ID
+	c.g.present.enter(c.g.log, c.accountID, "plain", string(engineio.WebSocket))
+	if err := c.enter(ctx, id, after); err == nil {
+		c.recheck(ctx)
+		c.closeFor(c.listen(func(msg []byte) { c.answer(ctx, id, msg) }))
+	} else if !ended(err) {
+		c.refuse(err)
+	}
+	c.finish()
+	c.mu.Lock()
+	reason := c.reason
+	c.mu.Unlock()
+	c.g.present.leave(c.g.log, c.accountID, "plain", string(reason))
+}
+
+// recheck closes the connection of an account that was suspended between the
+// check of its token and the join: that was told to those who were in already.
+func (c *plainConn) recheck(ctx context.Context) {
+	if a, err := c.g.queries.Profile(ctx, c.accountID); err == nil && !a.Active {
+		c.refuse(auth.ErrSuspended)
+	}
+}
+
+// listen hands on every message until the connection ends, and pings a client
+// that is quiet.
+func (c *plainConn) listen(handle func(msg []byte)) error {
+	frame := ws.MustCompileFrame(ws.NewPingFrame(nil))
+	var ping *time.Timer
+	armed := make(chan struct{})
+	ping = time.AfterFunc(plainPing, func() {
+		<-armed
+		if c.send(frame) {
+			ping.Reset(plainPing)
+		}
+	})
+	close(armed)
+	defer ping.Stop()
+	c.silence = plainSilence
+	for {
+		if err := c.expect(c.silence); err != nil {
+			return err
+		}
+		msg, err := c.read()
+		if err != nil {
+			return err
+		}
+		handle(msg)
+	}
+}
+
+// expect sets until when the client has to give a sign. Once the connection is
+// ending its own, shorter time holds, whatever the client goes on to send.
+func (c *plainConn) expect(d time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending {
+		return nil
+	}
+	return c.conn.SetReadDeadline(time.Now().Add(d))
+}
+
+// errTooBig and errBinary are messages that a client may not send.
+var (
+	errTooBig = errors.New("message is too big")
+	errBinary = errors.New("only text messages are understood")
+)
+
+// read returns the next whole text message. Control frames are answered on the way.
+func (c *plainConn) read() ([]byte, error) {
+	for {
+		h, err := c.in.NextFrame()
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, errSilent
+		case errors.Is(err, wsutil.ErrFrameTooLarge):
+			return nil, errTooBig
+		case err != nil:
+			return nil, err
+		}
+		if h.OpCode.IsControl() {
+			if err := c.control(h, c.in); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		msg, err := io.ReadAll(io.LimitReader(c.in, maxMessage+1))
+		switch {
+		case errors.Is(err, wsutil.ErrFrameTooLarge), err == nil && len(msg) > maxMessage:
+			return nil, errTooBig
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, errSilent
+		case err != nil:
+			return nil, err
+		case h.OpCode != ws.OpText:
+			return nil, errBinary
+		}
+		return msg, nil
+	}
+}
+
+// control answers a ping and a close; a pong only shows that the client is there.
+func (c *plainConn) control(h ws.Header, r io.Reader) error {
+	payload, err := io.ReadAll(io.LimitReader(r, ws.MaxControlFramePayloadSize))
+	if err != nil {
+		return err
+	}
+	switch h.OpCode {
+	case ws.OpPing:
+		c.send(ws.MustCompileFrame(ws.NewPongFrame(payload)))
+	case ws.OpClose:
+		code, reason := ws.ParseCloseFrameData(payload)
+		switch {
+		case len(payload) == 0:
+			code = ws.StatusNormalClosure
+		case len(payload) == 1:
+			return ws.ErrProtocolStatusCodeNoMeaning
+		default:
+			if err := ws.CheckCloseFrameData(code, reason); err != nil {
+				return err
+			}
+		}
+		c.close(code, "", engineio.ReasonTransportClose)
+		return io.EOF
+	}
+	if c.silence == 0 { // who has not said its name yet has no more time by this
+		return nil
+	}
+	return c.expect(c.silence)
+}
+
+// ended says that the connection is simply over: nobody is left to be told.
+func ended(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, errClosed) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || isNet(err)
+}
+
+func isNet(err error) bool {
+	_, ok := errors.AsType[*net.OpError](err)
+	return ok
+}
+
+// closeFor closes with the code that says what ended the connection (E-39, E-40).
+func (c *plainConn) closeFor(err error) {
+	switch {
+	case ended(err):
+		c.close(ws.StatusNormalClosure, "", engineio.ReasonTransportClose)
+	case errors.Is(err, errTooBig):
+		c.close(ws.StatusMessageTooBig, err.Error(), engineio.ReasonParseError)
+	case errors.Is(err, errBinary):
+		c.close(ws.StatusUnsupportedData, err.Error(), engineio.ReasonParseError)
+	case errors.Is(err, errSilent):
+		c.close(ws.StatusPolicyViolation, err.Error(), engineio.ReasonPingTimeout)
+	case errors.Is(err, wsutil.ErrInvalidUTF8):
+		c.close(ws.StatusInvalidFramePayloadData, "text is not UTF-8", engineio.ReasonParseError)
+	default:
+		c.close(ws.StatusProtocolError, "not a frame that RFC 6455 allows", engineio.ReasonParseError)
+	}
+}
+
+func (c *plainConn) sendEvent(name string, payload any) {
+	data, err := json.Marshal(payload)
+	if err != nil {
+		c.g.log.Error("event can't be encoded", "event", name, "err", err)
+		return
+	}
+	c.sendFrame(api.Frame{Event: name, Data: data})
+}
+
+func (c *plainConn) sendFrame(f api.Frame) {
+	body, err := json.Marshal(f)
+	if err != nil {
+		c.g.log.Error("frame can't be encoded", "event", f.Event, "err", err)
+		return
+	}
+	c.send(ws.MustCompileFrame(ws.NewTextFrame(body)))
+}
+
+// send queues a frame and never waits for the client. A client that does not keep
+// up is cut: it comes back and resumes. It says whether the frame was taken.
+func (c *plainConn) send(frame []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending {
+		return false
+	}
+	if c.queued > 0 && c.queued+len(frame) > maxQueued {
+		c.endLocked(engineio.ReasonSlow)
+		c.queue, c.queued = nil, 0
+		c.g.log.Info("client is too slow", "user_id", c.accountID, "door", "plain")
+		_ = c.conn.Close() // ends reader and writer
+		return false
+	}
+	c.pushLocked(frame)
+	return true
+}
+
+// endLocked lets nothing more in. The first reason counts.
+func (c *plainConn) endLocked(reason engineio.Reason) {
+	c.ending = true
+	if c.reason == "" {
+		c.reason = reason
+	}
+}
+
+// close queues the close frame; nothing is sent after it.
+func (c *plainConn) close(code ws.StatusCode, text string, reason engineio.Reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending {
+		return
+	}
+	c.endLocked(reason)
+	text = text[:min(len(text), ws.MaxControlFramePayloadSize-2)]
+	c.pushLocked(ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(code, text))))
+	_ = c.conn.SetReadDeadline(time.Now().Add(lingerTime)) // the peer's answer, if it comes
+}
+
+// hurry bounds what is still being written by lingerTime.
+func (c *plainConn) hurry() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hurried = true
+	_ = c.conn.SetWriteDeadline(time.Now().Add(lingerTime))
+}
+
+func (c *plainConn) pushLocked(frame []byte) {
+	c.queue = append(c.queue, frame)
+	c.queued += len(frame)
+	if !c.writing {
+		c.writing = true
+		c.g.plain.wait.Go(c.write)
+	}
+}
+
+// write writes what is queued, all that waits in one call, until nothing is left.
+func (c *plainConn) write() {
+	for {
+		c.mu.Lock()
+		frames := c.queue
+		c.queue = nil
+		if len(frames) == 0 {
+			c.writing = false
+			if c.idle != nil {
+				close(c.idle)
+				c.idle = nil
+			}
+			c.mu.Unlock()
+			return
+		}
+		var err error
+		if !c.hurried {
+			err = c.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		}
+		c.mu.Unlock()
+		batch := slices.Concat(frames...)
+		if err == nil {
+			_, err = c.conn.Write(batch)
+		}
+		c.mu.Lock()
+		c.queued = max(0, c.queued-len(batch))
+		if err != nil {
+			c.endLocked(writeReason(err))
+			c.queue, c.queued = nil, 0
+		}
+		c.mu.Unlock()
+		if err != nil {
+			_ = c.conn.Close()
+		}
+	}
+}
+
+// writeReason is why a connection ends that could not be written to.
+func writeReason(err error) engineio.Reason {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return engineio.ReasonSlow
+	}
+	return engineio.ReasonTransportError
+}
+
+// flushed waits until everything queued has been written, or the connection or
+// ctx has ended.
+func (c *plainConn) flushed(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		if c.ending {
+			c.mu.Unlock()
+			return errClosed
+		}
+		if !c.writing {
+			c.mu.Unlock()
+			return nil
+		}
+		if c.idle == nil {
+			c.idle = make(chan struct{})
+		}
+		idle := c.idle
+		c.mu.Unlock()
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return fmt.Errorf("client does not read: %w", context.Cause(ctx))
+		}
+	}
+}
+
+// finish lets the last frames go out, waits briefly for the peer to close, and
+// closes the connection.
+func (c *plainConn) finish() {
+	c.g.plain.forget(c)
+	c.close(ws.StatusNormalClosure, "", engineio.ReasonTransportClose)
+	for {
+		c.mu.Lock()
+		if !c.writing {
+			c.mu.Unlock()
+			break
+		}
+		if c.idle == nil {
+			c.idle = make(chan struct{})
+		}
+		idle := c.idle
+		c.mu.Unlock()
+		<-idle // bounded by the write timeout
+		// What close gave the peer for its answer may have gone by meanwhile.
+		_ = c.conn.SetReadDeadline(time.Now().Add(lingerTime))
+	}
+	// Unread data would make the kernel reset the connection under our last frames.
+	_, _ = io.Copy(io.Discard, io.LimitReader(c.conn, maxMessage))
+	_ = c.conn.Close()
+}

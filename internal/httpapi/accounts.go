@@ -1,0 +1,180 @@
+package httpapi
+
+import (
+	"context"
+	"time"
+
+	"larder/api"
+	"larder/internal/account"
+	"larder/internal/command"
+	"larder/internal/problem"
+	"larder/internal/query"
+)
+
+// Keyed is the input of every request that changes something. It is exported, as
+// all that inputs embed has to be: huma passes over what it can't set.
+type Keyed struct {
+	Key string `header:"Idempotency-Key" maxLength:"200" doc:"The same key, caller and body give the same answer, once."`
+}
+
+func (k Keyed) by(ctx context.Context) command.By {
+	return command.By{AccountID: caller(ctx).ID, Key: k.Key}
+}
+
+// body is the output of a route.
+type body[T any] struct{ Body T }
+
+type registerInput struct {
+	Keyed
+	Body api.Registration
+}
+
+func (a *API) register(ctx context.Context, in *registerInput) (*body[api.Envelope[api.Session]], error) {
+	r := in.Body
+	acc, err := a.commands.Register(ctx, in.Key, command.NewAccount{
+		Email: r.Email, Password: r.Password, Name: r.Name, Role: account.Role(r.Role), Phone: r.Phone,
+		OrganizationName: r.OrganizationName, OrganizationType: r.OrganizationType, Address: r.Address,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.session(acc, "Registered")
+}
+
+type loginInput struct{ Body api.Login }
+
+func (a *API) login(ctx context.Context, in *loginInput) (*body[api.Envelope[api.Session]], error) {
+	acc, err := a.auth.Login(ctx, in.Body.Email, in.Body.Password, infoFrom(ctx).address)
+	if err != nil {
+		return nil, err
+	}
+	return a.session(acc, "Signed in")
+}
+
+func (a *API) session(acc account.Account, message string) (*body[api.Envelope[api.Session]], error) {
+	token, _, err := a.auth.Tokens.Issue(acc, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return &body[api.Envelope[api.Session]]{api.Envelope[api.Session]{
+		Success: true, Message: message, Data: api.Session{Token: token, User: user(acc)},
+	}}, nil
+}
+
+func (a *API) profile(ctx context.Context, _ *struct{}) (*body[api.Profile], error) {
+	p, err := a.queries.Profile(ctx, caller(ctx).ID)
+	if err != nil {
+		return nil, problem.NotFound(err, problem.ErrUserNotFound)
+	}
+	return &body[api.Profile]{profile(p)}, nil
+}
+
+type profileInput struct {
+	Keyed
+	Body api.ProfileUpdate
+}
+
+func (a *API) updateProfile(ctx context.Context, in *profileInput) (*body[api.Envelope[api.Profile]], error) {
+	u := in.Body
+	if _, err := a.commands.UpdateProfile(ctx, in.by(ctx), command.ProfileChange{
+		Name: u.Name, Phone: u.Phone, OrganizationName: u.OrganizationName, OrganizationType: u.OrganizationType,
+		Address: u.Address, Latitude: u.Latitude, Longitude: u.Longitude, Capacity: u.DailyIntakeCapacity,
+		CapacityUnit: u.CapacityUnit, VehicleType: u.VehicleType, VehicleNumber: u.VehicleNumber, Available: u.IsAvailable,
+	}); err != nil {
+		return nil, err
+	}
+	p, err := a.profile(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &body[api.Envelope[api.Profile]]{api.Envelope[api.Profile]{Success: true, Data: p.Body, Message: "Profile updated"}}, nil
+}
+
+func (a *API) pendingNGOs(ctx context.Context, _ *struct{}) (*body[[]api.PendingNGO], error) {
+	list, err := a.queries.PendingNGOs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]api.PendingNGO, 0, len(list))
+	for _, n := range list {
+		out = append(out, api.PendingNGO{
+			ID: n.ID, Email: n.Email, Name: n.Name, OrganizationName: api.Text(n.OrganizationName),
+			Phone: api.Text(n.Phone), Address: api.Text(n.Address), CreatedAt: api.At(n.CreatedAt),
+		})
+	}
+	return &body[[]api.PendingNGO]{out}, nil
+}
+
+func (a *API) users(ctx context.Context, _ *struct{}) (*body[[]api.AdminUser], error) {
+	list, err := a.queries.Users(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]api.AdminUser, 0, len(list))
+	for _, u := range list {
+		out = append(out, api.AdminUser{
+			ID: u.ID, Email: u.Email, Role: string(u.Role), IsVerified: u.Verified, IsActive: u.Active, Name: u.Name,
+			OrganizationName: api.Text(u.OrganizationName), CreatedAt: api.At(u.CreatedAt),
+		})
+	}
+	return &body[[]api.AdminUser]{out}, nil
+}
+
+type userInput struct {
+	Keyed
+	ID string `path:"id"`
+}
+
+func (a *API) verifyNGO(ctx context.Context, in *userInput) (*body[api.Verified], error) {
+	acc, err := administered(ctx, in, a.commands.Verify)
+	if err != nil {
+		return nil, err
+	}
+	return &body[api.Verified]{api.Verified{Message: acc.DisplayName() + " is verified", User: user(acc)}}, nil
+}
+
+func (a *API) toggleStatus(ctx context.Context, in *userInput) (*body[api.Toggled], error) {
+	acc, err := administered(ctx, in, a.commands.ToggleActive)
+	if err != nil {
+		return nil, err
+	}
+	message := "User suspended"
+	if acc.Active {
+		message = "User restored"
+	}
+	return &body[api.Toggled]{api.Toggled{Message: message, IsActive: acc.Active}}, nil
+}
+
+func administered(ctx context.Context, in *userInput,
+	do func(context.Context, command.By, string) (account.Account, error),
+) (account.Account, error) {
+	id, ok := parseID(in.ID)
+	if !ok {
+		return account.Account{}, problem.ErrUserNotFound
+	}
+	acc, err := do(ctx, in.by(ctx), id)
+	return acc, problem.NotFound(err, problem.ErrUserNotFound)
+}
+
+func user(a account.Account) api.User {
+	return api.User{ID: a.ID, Email: a.Email, Name: a.Name, Role: string(a.Role), IsVerified: a.Verified}
+}
+
+func profile(p query.Profile) api.Profile {
+	level, missing := account.Level(p.Karma)
+	catalog := make([]api.Badge, 0, len(account.Badges()))
+	for _, b := range account.Badges() {
+		catalog = append(catalog, api.Badge{
+			ID: b.ID, Name: b.Name, Icon: b.Icon, Description: b.Description, Earned: p.Karma >= b.Points, Requirement: b.Points,
+		})
+	}
+	return api.Profile{
+		User: user(p.Account), OrganizationName: api.Text(p.OrganizationName), OrganizationType: api.Text(p.OrganizationType),
+		Phone: api.Text(p.Phone), Address: api.Text(p.Address), Latitude: p.Latitude, Longitude: p.Longitude,
+		IsActive: p.Active, DailyIntakeCapacity: p.Capacity, CurrentIntakeLoad: p.IntakeLoad,
+		CapacityUnit: api.Text(p.CapacityUnit), VehicleType: api.Text(p.VehicleType), VehicleNumber: api.Text(p.VehicleNumber),
+		IsAvailable: p.Available, TrustScore: p.TrustScore, KarmaPoints: p.Karma, Badges: account.Earned(p.Karma),
+		BadgeCatalog: catalog, Level: level, NextLevelPoints: missing,
+		CreatedAt: api.At(p.CreatedAt), UpdatedAt: api.At(p.UpdatedAt),
+	}
+}

@@ -1,0 +1,159 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"larder/api"
+	"larder/internal/testkit"
+)
+
+func names(list []api.Donation) []string {
+	out := []string{}
+	for _, d := range list {
+		out = append(out, d.Name)
+	}
+	return out
+}
+
+func (w *world) list(query string) []api.Donation {
+	return testkit.Must[[]api.Donation](w.Node, w.Get("/donations"+query, ""), http.StatusOK)
+}
+
+func TestListByStatus(t *testing.T) {
+	w := newWorld(t)
+	for _, status := range []string{"AVAILABLE", "CLAIMED", "PICKED_UP", "DELIVERED", "CANCELLED", "EXPIRED"} {
+		w.fill(t, "{"+status+"}")
+	}
+	for query, want := range map[string][]string{
+		"":                                 {"AVAILABLE", "CLAIMED", "DELIVERED", "PICKED_UP"},
+		"?status=":                         {"AVAILABLE", "CLAIMED", "DELIVERED", "PICKED_UP"},
+		"?status=LOST":                     {"AVAILABLE", "CLAIMED", "DELIVERED", "PICKED_UP"},
+		"?status=available":                {"AVAILABLE"},
+		"?status=EXPIRED,%20Cancelled,x":   {"CANCELLED", "EXPIRED"},
+		"?status=PICKED_UP&status=CLAIMED": {"PICKED_UP"}, // of a parameter that is given twice the first counts
+	} {
+		var got []string
+		for _, d := range w.list(query) {
+			got = append(got, d.Status)
+			if d.Distance != nil {
+				t.Errorf("%s: distance without a place", query)
+			}
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", query, diff)
+		}
+	}
+}
+
+func TestListWithinARadius(t *testing.T) {
+	w := newWorld(t)
+	for name, at := range map[string][2]float64{
+		"here": {52.52, 13.405}, "4.9 km": {52.564, 13.405}, "5.1 km": {52.566, 13.405}, "Potsdam": {52.39, 13.06},
+		"pole": {90, 0}, "near the pole": {89.99, 180}, "date line": {0, 179.99}, "other side": {0, -179.99},
+	} {
+		w.Donate(w.users["donor"], map[string]any{"name": name, "latitude": at[0], "longitude": at[1]})
+	}
+	for query, want := range map[string][]string{
+		"?latitude=52.52&longitude=13.405":                  {"4.9 km", "here"},
+		"?latitude=52.52&longitude=13.405&radius=5.2":       {"4.9 km", "5.1 km", "here"},
+		"?latitude=52.52&longitude=13.405&radius=0.001":     {"here"},
+		"?latitude=52.52&longitude=13.405&radius=50":        {"4.9 km", "5.1 km", "Potsdam", "here"},
+		"?latitude=90&longitude=-77":                        {"near the pole", "pole"},
+		"?latitude=0&longitude=180":                         {"date line", "other side"},
+		"?latitude=0&longitude=-180":                        {"date line", "other side"},
+		"?latitude=-52.52&longitude=-166.595&radius=100":    {},
+		"?latitude=-52.52&longitude=-166.595&radius=20040":  {"4.9 km", "5.1 km", "Potsdam", "date line", "here", "near the pole", "other side", "pole"},
+		"?latitude=%2B52.52&longitude=13.405&radius=0.0010": {"here"},
+	} {
+		list := w.list(query)
+		got := names(list)
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", query, diff)
+		}
+		for _, d := range list {
+			if d.Distance == nil || math.IsNaN(*d.Distance) || *d.Distance < 0 || *d.Distance > 20_040 {
+				t.Errorf("%s: distance of %s is %v", query, d.Name, d.Distance)
+			}
+		}
+	}
+}
+
+var nextLink = regexp.MustCompile(`^<(/donations\?[^>]+)>; rel="next"$`)
+
+// Pages are followed by their Link alone; together they are the list, newest
+// first, with what was asked for kept.
+func TestListInPages(t *testing.T) {
+	w := newWorld(t)
+	for i := range 23 {
+		w.Donate(w.users["donor"], map[string]any{"name": fmt.Sprint(i), "latitude": 10, "longitude": 10})
+		w.Donate(w.users["donor"], map[string]any{"name": "elsewhere", "latitude": 20, "longitude": 10})
+	}
+	const query = "?latitude=10&longitude=10&radius=1&status=AVAILABLE"
+	var want []string
+	for i := range 23 {
+		want = append(want, fmt.Sprint(22-i))
+	}
+	if diff := cmp.Diff(want, names(w.list(query))); diff != "" {
+		t.Fatalf("the whole list (-want +got):\n%s", diff)
+	}
+	for _, limit := range []int{1, 5, 22, 23, 24} {
+		var got []string
+		path := fmt.Sprintf("/donations%s&limit=%d", query, limit)
+		for pages := 0; path != ""; pages++ {
+			r := w.Get(path, "")
+			page := testkit.Must[[]api.Donation](w.Node, r, 200)
+			if len(page) > limit || len(page) == 0 || pages > 23 {
+				t.Fatalf("limit %d: page %d has %d entries", limit, pages, len(page))
+			}
+			got, path = append(got, names(page)...), ""
+			if link := r.Header.Get("Link"); link != "" {
+				m := nextLink.FindStringSubmatch(link)
+				if m == nil {
+					t.Fatalf("Link: %q", link)
+				}
+				path = m[1]
+				w.Donate(w.users["donor"], map[string]any{"name": "newer", "latitude": 10.5, "longitude": 10}) // not in a later page
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("pages of %d (-want +got):\n%s", limit, diff)
+		}
+	}
+}
+
+// GET /events is followed by its position, and agrees with the histories.
+func TestEventsInPages(t *testing.T) {
+	w := newWorld(t)
+	w.fill(t, "{DELIVERED}{CANCELLED}{CLAIMED}{AVAILABLE}")
+	w.Patch("/admin/users/"+w.users["banned"].ID+"/toggle-status", w.users["admin"].Token, nil)
+	all := testkit.Must[api.FeedResumed](w.Node, w.Get("/events", w.users["rival"].Token), 200)
+	if len(all.Events) != 4+2+2+1 || !all.Recovered || all.More {
+		t.Fatalf("got %d events, recovered %t, more %t", len(all.Events), all.Recovered, all.More)
+	}
+	var got []api.LoggedEvent
+	for after, more := "", true; more; {
+		page := testkit.Must[api.FeedResumed](w.Node, w.Get("/events?limit=2&after="+after, w.users["rival"].Token), 200)
+		if !page.Recovered || len(page.Events) > 2 {
+			t.Fatalf("got %+v", page)
+		}
+		got, after, more = append(got, page.Events...), page.Position, page.More
+	}
+	if diff := cmp.Diff(all.Events, got); diff != "" {
+		t.Errorf("pages (-all +pages):\n%s", diff)
+	}
+	for after, reason := range map[string]string{"x": "position", "aaaaaaaaaaaa-1": "epoch", all.Position + "0": "ahead"} {
+		page := testkit.Must[api.FeedResumed](w.Node, w.Get("/events?after="+after, w.users["rival"].Token), 200)
+		if page.Recovered || page.Reason != reason || len(page.Events) != 0 || page.Position != all.Position {
+			t.Errorf("after %s: got %+v, want reason %s", after, page, reason)
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// routes is the whole surface.
+func (a *API) routes(h huma.API) {
+	const (
+		get   = http.MethodGet
+		post  = http.MethodPost
+		patch = http.MethodPatch
+	)
+	route(a, h, public, post, "/auth/register", "Register an account", a.register)
+	route(a, h, public, post, "/auth/login", "Sign in", a.login)
+	route(a, h, signedIn, get, "/auth/profile", "The caller's profile", a.profile)
+	route(a, h, signedIn, patch, "/auth/profile", "Change the caller's profile", a.updateProfile)
+
+	route(a, h, public, get, "/donations", "Donations, newest first", a.listDonations)
+	route(a, h, signedIn, post, "/donations", "List surplus food", a.createDonation)
+	route(a, h, signedIn, get, "/donations/{id}", "One donation", a.getDonation)
+	route(a, h, signedIn, get, "/donations/{id}/history", "What happened to a donation, oldest first", a.history)
+	route(a, h, signedIn, patch, "/donations/{id}/claim", "Claim a donation", a.claim)
+	route(a, h, signedIn, patch, "/donations/{id}/release", "Give a claim back", a.release)
+	route(a, h, signedIn, patch, "/donations/{id}/status", "Change the status: the wanted status names the command", a.changeStatus)
+	route(a, h, signedIn, patch, "/donations/{id}/deliver", "Deliver a donation", a.deliver)
+	route(a, h, signedIn, patch, "/donations/{id}/cancel", "Cancel a donation, with a reason", a.cancel)
+
+	route(a, h, signedIn, get, "/events", "What the caller may see of what happened after a position", a.events)
+
+	route(a, h, admins, get, "/admin/pending-ngos", "NGOs that wait for verification", a.pendingNGOs)
+	route(a, h, admins, get, "/admin/users", "All accounts", a.users)
+	route(a, h, admins, patch, "/admin/verify/{id}", "Verify an NGO", a.verifyNGO)
+	route(a, h, admins, patch, "/admin/users/{id}/toggle-status", "Suspend an account or restore it", a.toggleStatus)
+
+	route(a, h, public, get, "/health", "Health of the node and its store", a.getHealth)
+	route(a, h, public, get, "/livez", "Whether the process lives", a.livez)
+	route(a, h, public, get, "/readyz", "Whether the node takes traffic", a.readyz)
+}

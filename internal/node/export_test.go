@@ -1,0 +1,4 @@
+package node
+
+// CloseStore takes the store away from a running node.
+func (n *Node) CloseStore() error { return n.store.Close() }

@@ -1,0 +1,294 @@
+// Package node is the composition root: it builds every part of a Larder from
+// the settings, starts the goroutines that the design lists, and stops everything
+// in order.
+//
+// New opens the store, applies migrations and opens the listener, but starts no
+// goroutine. Run serves until its context ends: then readiness goes off, clients
+// are told, sockets and held polls are closed, requests finish, the tailer and the
+// clock stop, and the store is closed last.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"larder/api"
+	"larder/engineio"
+	"larder/internal/auth"
+	"larder/internal/command"
+	"larder/internal/config"
+	"larder/internal/console"
+	"larder/internal/eventlog"
+	"larder/internal/fanout"
+	"larder/internal/gateway"
+	"larder/internal/httpapi"
+	"larder/internal/query"
+	"larder/internal/store"
+	"larder/internal/telemetry"
+	"larder/internal/timer"
+	"larder/socketio"
+)
+
+const (
+	// shutdownTime bounds an orderly stop.
+	shutdownTime = 15 * time.Second
+	// reconnectIn is what clients are told to wait before they come back.
+	reconnectIn = time.Second
+)
+
+// MadeUp tells what a node had to decide by itself, for the operator.
+type MadeUp struct {
+	Secret     bool    // a signing secret was made and kept in the data folder
+	Migrations []int64 // applied to the schema
+	Admin      bool    // the configured admin account was added
+}
+
+// Node is one running Larder.
+type Node struct {
+	log      *slog.Logger
+	listener net.Listener
+	server   *http.Server
+	store    *store.Store
+	sio      *socketio.Server
+	gateway  *gateway.Gateway
+	tailer   *eventlog.Tailer
+	timer    *timer.Timer
+	health   *telemetry.Health
+	madeUp   MadeUp
+	auth     *auth.Auth
+}
+
+// Option changes how a node is built.
+type Option func(*Node)
+
+// WithListener has the node serve on l and leave the configured address alone. l
+// is the node's from then on, to be closed, too.
+func WithListener(l net.Listener) Option { return func(n *Node) { n.listener = l } }
+
+// New builds a node and opens its listener. wire is where wire logs go when the
+// settings turn them on. If it fails nothing is left open.
+func New(ctx context.Context, cfg config.Config, log *slog.Logger, wire io.Writer, opts ...Option) (_ *Node, err error) {
+	n := &Node{log: log}
+	for _, opt := range opts {
+		opt(n)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.abandon())
+		}
+	}()
+	if err := n.openStore(ctx, cfg); err != nil {
+		return nil, err
+	}
+	tokens, err := n.tokens(cfg)
+	if err != nil {
+		return nil, err
+	}
+	n.auth = auth.New(n.store, tokens)
+	waker := eventlog.NewWaker()
+	commands := command.NewService(n.store, n.auth.Passwords, waker.Wake, cfg.Timezone)
+	if cfg.AdminEmail != "" {
+		if n.madeUp.Admin, err = commands.EnsureAdmin(ctx, cfg.AdminEmail, cfg.AdminPassword); err != nil {
+			return nil, fmt.Errorf("admin from SUPER_ADMIN_EMAIL: %w", err)
+		}
+	}
+	queries := query.NewService(n.store, cfg.Timezone)
+	cors := &engineio.CORS{Origins: cfg.FrontendURLs, Setting: "FRONTEND_URL", Logger: log}
+	if n.sio, err = newSocketIO(cfg, cors, log, wire); err != nil {
+		return nil, err
+	}
+	n.gateway = gateway.New(n.sio, n.auth, queries, log)
+	if err := n.joinLog(ctx, waker); err != nil {
+		return nil, err
+	}
+	n.timer = timer.New(n.store, commands, log)
+	n.health = telemetry.NewHealth(telemetry.Check{Name: "store", Run: n.store.Ping})
+	rest := httpapi.New(commands, queries, n.auth, httpapi.Health{
+		Health: func(ctx context.Context) api.Health { return n.health.Report(ctx, log) },
+		Ready:  func(ctx context.Context) api.Health { return n.health.Ready(ctx, log) },
+	}, log)
+	n.server = newHTTPServer(httpapi.Edge(n.routes(rest, cors), log), log)
+	if n.listener == nil {
+		if n.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address()); err != nil {
+			return nil, fmt.Errorf("listen: %w", err)
+		}
+	}
+	return n, nil
+}
+
+func (n *Node) openStore(ctx context.Context, cfg config.Config) (err error) {
+	if n.store, err = store.Open(ctx, cfg.DatabaseURL); err != nil {
+		return err
+	}
+	n.madeUp.Migrations, err = n.store.Migrate(ctx)
+	return err
+}
+
+func (n *Node) tokens(cfg config.Config) (*auth.Tokens, error) {
+	secret := []byte(cfg.JWTSecret)
+	if len(secret) == 0 {
+		var err error
+		if secret, n.madeUp.Secret, err = auth.Secret(cfg.DataDir); err != nil {
+			return nil, err
+		}
+	}
+	return auth.NewTokens(secret, cfg.JWTTTL), nil
+}
+
+func newSocketIO(cfg config.Config, cors *engineio.CORS, log *slog.Logger, wire io.Writer) (*socketio.Server, error) {
+	sio, err := socketio.NewServer(socketio.Config{
+		Engine: engineio.Config{
+			PingInterval: cfg.PingInterval, PingTimeout: cfg.PingTimeout, MaxPayload: cfg.MaxPayload, CORS: cors,
+			Logger: telemetry.Wire(log, wire, cfg.LogFormat, cfg.Debug, "engine"),
+		},
+		ConnectTimeout: cfg.ConnectTime,
+		Logger:         telemetry.Wire(log, wire, cfg.LogFormat, cfg.Debug, "socket.io"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("socket.io: %w", err)
+	}
+	return sio, nil
+}
+
+// joinLog positions the tailer at the head of the log and connects it through
+// the fan-out to the gateway.
+func (n *Node) joinLog(ctx context.Context, waker *eventlog.Waker) error {
+	var fan *fanout.Fanout
+	n.tailer = eventlog.NewTailer(n.store.Log(), waker,
+		func(ctx context.Context, recs []eventlog.Record) { fan.Publish(ctx, recs) }, n.log)
+	pos, err := n.tailer.Start(ctx)
+	if err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
+	fan = fanout.New(pos, n.log, n.gateway)
+	n.gateway.Join(fan)
+	return nil
+}
+
+// routes is everything that the node serves. The engine answers for its path
+// itself, cross-origin rules included; the same rules guard all else.
+func (n *Node) routes(rest *httpapi.API, cors *engineio.CORS) http.Handler {
+	inner := http.NewServeMux()
+	rest.Mount(inner)
+	console.Routes(inner)
+	known := httpapi.Mux(inner)
+	guarded := cors.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if gateway.IsPlainWebSocket(r) {
+			n.gateway.ServePlainWebSocket(w, r)
+			return
+		}
+		known.ServeHTTP(w, r)
+	}))
+	outer := http.NewServeMux()
+	outer.Handle("/", guarded)
+	outer.Handle("/socket.io/", n.sio)
+	for _, pattern := range console.BundlePatterns() {
+		outer.Handle(pattern, guarded)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/socket.io": // ServeMux would redirect, and clients do not follow (E-1)
+			n.sio.ServeHTTP(w, r)
+		case r.Method == http.MethodConnect || r.URL.Path == "*" || r.URL.Path == "":
+			httpapi.WriteError(w, r, api.NewError(http.StatusNotFound, api.CodeNotFound, "Cannot "+r.Method+" this path"))
+		default:
+			outer.ServeHTTP(w, r)
+		}
+	})
+}
+
+func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h,
+		// No WriteTimeout: it would end held polls. Each door bounds its own writes,
+		// and bodies are read under a deadline of their own.
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// URL is where the node can be reached from this machine.
+func (n *Node) URL() string {
+	addr, ok := n.listener.Addr().(*net.TCPAddr)
+	if !ok {
+		return "http://" + n.listener.Addr().String()
+	}
+	host := addr.IP.String()
+	if addr.IP.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(addr.Port))
+}
+
+// MadeUp tells what the node decided by itself.
+func (n *Node) MadeUp() MadeUp { return n.madeUp }
+
+// Run serves until ctx ends and then stops in order. It returns nil after an
+// orderly stop. It is called once.
+func (n *Node) Run(ctx context.Context) error {
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	var running sync.WaitGroup
+	running.Go(func() { _ = n.tailer.Run(work) }) // nil by contract
+	running.Go(func() { _ = n.timer.Run(work) })
+	served := make(chan error, 1)
+	running.Go(func() { served <- n.server.Serve(n.listener) })
+
+	var err error
+	select {
+	case <-ctx.Done():
+		n.log.Info("stopping", "cause", context.Cause(ctx).Error())
+	case err = <-served:
+		err = fmt.Errorf("serve: %w", err)
+	}
+	err = errors.Join(err, n.stop(context.WithoutCancel(ctx)))
+	stopWork()
+	running.Wait()
+	err = errors.Join(err, n.store.Close())
+	n.log.Info("stopped")
+	return err
+}
+
+// stop ends the traffic: told, closed, finished. Sockets and held polls come
+// first, because http.Server.Shutdown neither closes the ones nor answers the
+// others.
+func (n *Node) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, shutdownTime)
+	defer cancel()
+	n.health.Drain()
+	n.gateway.Drain(reconnectIn)
+	// Side by side: each may have to wait for peers that do not answer a close.
+	var doors sync.WaitGroup
+	var sioErr, plainErr error
+	doors.Go(func() { sioErr = n.sio.Shutdown(ctx) })
+	doors.Go(func() { plainErr = n.gateway.Shutdown(ctx) })
+	doors.Wait()
+	err := errors.Join(sioErr, plainErr)
+	if late := n.server.Shutdown(ctx); late != nil {
+		// Somebody does not take his answer: he is cut, so that nothing is left.
+		err = errors.Join(err, fmt.Errorf("requests: %w", late), n.server.Close())
+	}
+	return err
+}
+
+// abandon closes what a failed New had opened.
+func (n *Node) abandon() error {
+	var err error
+	if n.listener != nil {
+		err = n.listener.Close()
+	}
+	if n.store != nil {
+		err = errors.Join(err, n.store.Close())
+	}
+	return err
+}
