@@ -1,0 +1,80 @@
+# The targets that people and CI use; CI calls `make check` and nothing else.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+BIN      := $(CURDIR)/.bin
+# The formatter and go fix look at these: every Go file of the module but test data.
+GOFILES   = $(shell find . -name '*.go' -not -path './.*' -not -path '*/testdata/*' -not -path '*/node_modules/*')
+FUZZPKGS := ./engineio ./socketio ./internal/eventlog
+FUZZTIME ?= 10s
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: check
+check: ## What CI runs: format, vet, lint, tidy, build, race, fuzz, interop
+	@for target in fmt-check lint tidy-check build race fuzz interop; do \
+		echo "== $$target"; SECONDS=0; $(MAKE) --no-print-directory $$target; echo "-- $$target: $${SECONDS} s"; \
+	done
+
+.PHONY: test
+test: ## Run all Go tests; needs nothing but Go
+	go test -shuffle=on ./...
+
+.PHONY: race
+race: ## Run all Go tests under the race detector; needs a C compiler
+	CGO_ENABLED=1 go test -race -shuffle=on -timeout 5m ./...
+
+.PHONY: fmt
+fmt: $(BIN)/gofumpt ## Format every Go file and apply go fix
+	go fix ./...
+	$(BIN)/gofumpt -w $(GOFILES)
+
+.PHONY: fmt-check
+fmt-check: $(BIN)/gofumpt
+	@$(BIN)/gofumpt -d $(GOFILES) || { echo "not formatted: run 'make fmt'"; exit 1; }
+
+.PHONY: lint
+lint: $(BIN)/staticcheck ## Run go vet, go fix -diff and staticcheck
+	go vet ./...
+	go fix -diff ./...
+	$(BIN)/staticcheck ./...
+
+.PHONY: tidy-check
+tidy-check:
+	go mod tidy -diff
+	go -C tools mod tidy -diff
+
+# -fuzz takes one target at a time, so each is found by name and run on its own.
+.PHONY: fuzz
+fuzz: ## Fuzz each codec for FUZZTIME (10s)
+	@for pkg in $(FUZZPKGS); do \
+		targets=$$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); \
+		if [ -z "$$targets" ]; then echo "no fuzz target in $$pkg"; exit 1; fi; \
+		for t in $$targets; do \
+			echo "$$pkg $$t"; go test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+.PHONY: interop
+interop: ## Run the official JavaScript client against a real server; needs Node
+	cd test/interop && npm ci --no-audit --no-fund && node --test
+
+.PHONY: build
+build: ## Build everything, and the static program bin/larder
+	go build ./...
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/larder ./cmd/larder
+
+.PHONY: tools
+tools: $(BIN)/gofumpt $(BIN)/staticcheck ## Build the linters into .bin
+
+$(BIN)/gofumpt $(BIN)/staticcheck &: tools/go.mod tools/go.sum
+	GOBIN=$(BIN) go -C tools install tool
+	@touch $(BIN)/gofumpt $(BIN)/staticcheck
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf $(BIN) bin coverage* *.test test/interop/node_modules

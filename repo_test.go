@@ -1,0 +1,247 @@
+package larder_test
+
+import (
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The rules of the repository. This file holds the rules and the tables that
+// people edit; repo_check_test.go holds the checkers and their own tests.
+
+// anything, alone in a row of may or modules, allows every import but those of
+// testOnly.
+const anything = "*"
+
+// may lists, for each package, the packages of this module that its code may
+// import. It is the arrow of ARCHITECTURE.md read downwards. Tests may import
+// what they like.
+var may = map[string][]string{
+	"cmd/larder": {"internal/cli"},
+
+	// Public, usable without the product.
+	"api":      {},
+	"engineio": {},
+	"socketio": {"engineio"},
+	"client":   {"api", "engineio", "socketio"},
+
+	// Pure: the standard library and each other, downwards.
+	"internal/account":  {},
+	"internal/donation": {"internal/account"},
+
+	// Written down, read back.
+	"internal/eventlog": {},
+	"internal/store":    {"internal/account", "internal/donation", "internal/eventlog"},
+
+	// What a request asks for.
+	"internal/auth":    {"internal/account", "internal/store"},
+	"internal/command": {"api", "internal/account", "internal/auth", "internal/donation", "internal/eventlog", "internal/store"},
+	"internal/query":   {"api", "internal/account", "internal/donation", "internal/eventlog", "internal/store"},
+	"internal/timer":   {"internal/command", "internal/store"},
+	"internal/problem": {
+		"api", "internal/account", "internal/auth", "internal/command", "internal/donation", "internal/query", "internal/store",
+	},
+
+	// The way out, and the doors.
+	"internal/fanout": {"api", "internal/eventlog", "socketio"},
+	"internal/gateway": {
+		"api", "engineio", "internal/auth", "internal/eventlog", "internal/fanout", "internal/problem",
+		"internal/query", "internal/store", "socketio",
+	},
+	"internal/httpapi": {
+		"api", "internal/account", "internal/auth", "internal/command", "internal/donation", "internal/problem",
+		"internal/query",
+	},
+
+	// Around it.
+	"internal/config":    {},
+	"internal/console":   {},
+	"internal/telemetry": {"api"},
+	"internal/node":      {anything},
+	"internal/cli": {
+		"api", "client", "internal/account", "internal/auth", "internal/command", "internal/config",
+		"internal/donation", "internal/node", "internal/store", "internal/telemetry",
+	},
+
+	// Only tests import these: see testOnly.
+	"internal/store/storetest": {"internal/account", "internal/donation", "internal/eventlog", "internal/store"},
+	"internal/testkit":         {anything},
+	"internal/testkit/wire":    {"engineio", "socketio"},
+}
+
+// modules lists the modules from outside that a package's code may use. A
+// package without a row uses the standard library alone. A new line here needs
+// its reason in docs/adr.
+var modules = map[string][]string{
+	"engineio":                 {"github.com/gobwas/ws"},
+	"client":                   {"github.com/gobwas/ws"},
+	"internal/store":           {"github.com/pressly/goose/v3", "modernc.org/sqlite"},
+	"internal/store/storetest": {"github.com/google/go-cmp", "pgregory.net/rapid"},
+	"internal/auth":            {"github.com/golang-jwt/jwt/v5", "github.com/google/uuid", "golang.org/x/crypto"},
+	"internal/command":         {"github.com/google/uuid"},
+	"internal/gateway":         {"github.com/gobwas/ws"},
+	"internal/httpapi":         {"github.com/danielgtaylor/huma/v2", "github.com/google/uuid"},
+	"internal/config":          {"github.com/joho/godotenv"},
+	"internal/testkit":         {anything},
+	"internal/testkit/wire":    {"github.com/coder/websocket", "github.com/gobwas/ws"},
+}
+
+// why is told to whoever breaks a row of the two tables above.
+var why = map[string]string{
+	"cmd/larder":        "main only hands its arguments to internal/cli",
+	"api":               "the public contract is types and nothing else, so that a client costs no dependency",
+	"engineio":          "the protocol engine knows nothing of donations and can be used alone",
+	"socketio":          "the protocol engine knows nothing of donations and can be used alone",
+	"internal/donation": "the rules are pure: state, command and time in, events or a refusal out",
+	"internal/account":  "the rules are pure: state, command and time in, events or a refusal out",
+	"internal/eventlog": "the log must not know who reads it",
+	"internal/store":    "the store must not be able to reach a client before the commit",
+	"internal/command":  "a command writes rows and records; what clients get of them is decided on the way out of the log",
+	"internal/query":    "the read side must not be able to send",
+	"internal/fanout":   "fan-out sends what it read from the log and cannot change anything",
+}
+
+// pure packages get time as an argument and do nothing to the world.
+var pure = []string{"internal/account", "internal/donation"}
+
+// testOnly packages must never be linked into the program.
+var testOnly = []string{"internal/store/storetest", "internal/testkit", "internal/testkit/wire"}
+
+// mayStart lists the packages whose code may start a goroutine. Everything
+// else is a blocking Run(ctx) error that internal/node starts. internal/cli does
+// so for one thing: the demo runs its city beside its node.
+var mayStart = slices.Concat([]string{"client", "engineio", "internal/cli", "internal/gateway", "internal/node"}, testOnly)
+
+// mayMakeContext lists the packages whose code may make a context out of
+// nothing. Everything else is given one.
+var mayMakeContext = slices.Concat([]string{"cmd/larder", "internal/cli", "internal/node"}, testOnly)
+
+// notClauses look like a clause and are none.
+var notClauses = []string{"P-256", "P-384", "P-521"}
+
+func TestEveryPackageHasOneDocComment(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.testsOnly() {
+			continue
+		}
+		report(t, checkDoc(p.dir, sourcesIn(t, p.dir)))
+	}
+}
+
+func TestImportTableHolds(t *testing.T) {
+	for _, p := range packages(t) {
+		if !p.testsOnly() {
+			report(t, checkImports(p))
+		}
+	}
+}
+
+func TestImportTableNamesPackagesThatExist(t *testing.T) {
+	real := make(map[string]bool)
+	for _, p := range packages(t) {
+		real[p.dir] = true
+	}
+	rows := slices.Concat(slices.Collect(maps.Keys(may)), slices.Collect(maps.Keys(modules)), mayStart, mayMakeContext)
+	slices.Sort(rows)
+	for _, dir := range slices.Compact(rows) {
+		if !real[dir] {
+			t.Errorf("repo_test.go has a rule for %q, which is no package of this module", dir)
+		}
+		if may[dir] == nil {
+			t.Errorf("repo_test.go has a rule for %q, which has no row in the table may", dir)
+		}
+	}
+}
+
+func TestNoSleepInTests(t *testing.T)           { eachSource(t, checkSleep) }
+func TestGoroutinesHaveAnOwner(t *testing.T)    { eachSource(t, checkGo) }
+func TestOnlyMainExits(t *testing.T)            { eachSource(t, checkExit) }
+func TestContextsArePassedDown(t *testing.T)    { eachSource(t, checkContext) }
+func TestPureCodeHasNoClockOrIO(t *testing.T)   { eachSource(t, checkPure) }
+func TestSQLStaysInTheStore(t *testing.T)       { eachSource(t, checkSQL) }
+func TestCodeIsFreeOfTestingHooks(t *testing.T) { eachSource(t, checkTestingImport) }
+
+func TestCitedClausesExist(t *testing.T) {
+	clauses, faults := parseClauses(readFile(t, "docs/protocol.md"))
+	report(t, faults)
+	cited := make(map[string]bool)
+	for _, s := range sources(t) {
+		report(t, checkCitations(s, clauses))
+		if s.test {
+			for id := range citations(s) {
+				cited[id] = true
+			}
+		}
+	}
+	t.Logf("%d clauses, %d of them cited by a test", len(clauses), len(cited))
+}
+
+func TestWalkthroughNamesRealFiles(t *testing.T) {
+	const section = "One claim, file by file"
+	files := walkthrough(readFile(t, "ARCHITECTURE.md"), section)
+	if len(files) == 0 {
+		t.Fatalf("ARCHITECTURE.md has no section %q with lines like \"- `internal/httpapi/donations.go`\"", section)
+	}
+	for _, name := range files {
+		if !exists(name) {
+			t.Errorf("ARCHITECTURE.md, %q: no file %s", section, name)
+		}
+	}
+}
+
+func TestLocalLinksResolve(t *testing.T) {
+	for _, name := range filesWithSuffix(t, ".md") {
+		if ours := !strings.Contains(name, "/") || strings.HasPrefix(name, "docs/"); ours {
+			report(t, checkLinks(name, readFile(t, name), exists))
+		}
+	}
+}
+
+func TestDecisionsAreIndexed(t *testing.T) {
+	index := readFile(t, "docs/adr/README.md")
+	for _, name := range filesWithSuffix(t, ".md") {
+		if path.Dir(name) == "docs/adr" && path.Base(name) != "README.md" && !strings.Contains(index, "("+path.Base(name)+")") {
+			t.Errorf("%s is not in the index of docs/adr/README.md", name)
+		}
+	}
+}
+
+// TestSizes fails nothing: it lists what deserves a second look.
+func TestSizes(t *testing.T) {
+	for _, s := range sources(t) {
+		for _, line := range sizes(s, 400, 60) {
+			t.Log(line)
+		}
+	}
+}
+
+func report(t *testing.T, faults []string) {
+	t.Helper()
+	for _, f := range faults {
+		t.Error(f)
+	}
+}
+
+func eachSource(t *testing.T, check func(*source) []string) {
+	t.Helper()
+	for _, s := range sources(t) {
+		report(t, check(s))
+	}
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}
