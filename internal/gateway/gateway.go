@@ -146,13 +146,13 @@ func identityOf(s *socketio.Socket) auth.Identity {
 // connected lets an authenticated socket into the stream.
 func (g *Gateway) connected(ctx context.Context, s *socketio.Socket) {
 	id := identityOf(s)
+	g.present.enter(g.log, id.Account.ID, s.Namespace().Name(), string(s.Transport()))
 	g.fan.Enter(func(pos eventlog.Position) {
 		g.emit(s, api.EventFeedReady, api.FeedReady{
 			Position: pos.String(), User: api.FeedUser{ID: id.Account.ID, Role: string(id.Account.Role)},
 		})
 		s.Join(fanout.RoomEveryone, fanout.RoomUser(id.Account.ID))
 	})
-	g.present.enter(g.log, id.Account.ID, s.Namespace().Name(), string(s.Transport()))
 	// A suspension that was delivered between the check of the token and the join
 	// has not reached this socket: look again, now that later ones will.
 	if a, err := g.queries.Profile(ctx, id.Account.ID); err == nil && !a.Active {
