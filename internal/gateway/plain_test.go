@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -220,6 +221,7 @@ func TestPlainStrangersAreBounded(t *testing.T) {
 			p := n.Plain("", nil)
 			go func() { _, _ = io.Copy(io.Discard, p.Conn) }()
 		}
+		synctest.Wait() // a client has its 101 a little before it is counted
 		p := n.Plain("", nil)
 		wantRefused(t, n, p, api.CodeRateLimited, 1013)
 		<-time.After(10 * time.Second) // the others were given up meanwhile

@@ -203,10 +203,16 @@ func transact(ctx context.Context, db *sql.DB, epoch string, opts *sql.TxOptions
 		return unavailable(err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
-	if err := fn(&Tx{tx: tx, epoch: epoch}); err != nil {
-		return err
+	err = fn(&Tx{tx: tx, epoch: epoch})
+	if err == nil {
+		err = unavailable(tx.Commit())
 	}
-	return unavailable(tx.Commit())
+	// When a context ends database/sql rolls back at once, and what comes after
+	// only hears that the transaction is over.
+	if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
 
 // unavailable marks an error of the driver; nil stays nil.
