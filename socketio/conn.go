@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -95,6 +96,7 @@ func (c *conn) receive(text []byte) error {
 	if err != nil {
 		return err
 	}
+	c.trace("packet in", p)
 	switch p.Type {
 	case PacketConnect:
 		return c.connect(p)
@@ -266,7 +268,24 @@ func (c *conn) refuse(namespace string, r *Refusal) {
 // sendPacket reports whether the packet was queued. If not, the session is
 // closed.
 func (c *conn) sendPacket(p Packet) bool {
+	c.trace("packet out", p)
 	return c.session.Send(engineio.NewMessage(AppendPacket(nil, p))) == nil
+}
+
+// trace shows a packet to who debugs the wire: its kind, never its content, in
+// which tokens travel.
+func (c *conn) trace(what string, p Packet) {
+	ctx := c.session.Context()
+	if !c.server.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	name := ""
+	if p.Type == PacketEvent || p.Type == PacketBinaryEvent {
+		name, _ = eventName(p.Data)
+	}
+	c.server.log.LogAttrs(ctx, slog.LevelDebug, "socketio: "+what, slog.Any("sid", c.session),
+		slog.String("type", p.Type.String()), slog.String("namespace", p.Namespace), slog.String("event", name),
+		slog.Int("bytes", len(p.Data)))
 }
 
 // receive takes an event or an ack of the client.

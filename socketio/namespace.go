@@ -97,10 +97,16 @@ func (n *Namespace) EmitExcept(ev *Event, except []string, rooms ...string) {
 	if len(sockets) == 0 {
 		return
 	}
+	n.trace(ev, len(sockets))
 	messages := ev.messages(n.name)
 	for _, s := range sockets {
 		_ = s.send(messages) // a socket that is gone, or too slow and closed for it
 	}
+}
+
+// trace shows an event to who debugs the wire.
+func (n *Namespace) trace(ev *Event, sockets int) {
+	n.log.Debug("socketio: event out", "event", ev.Name(), "sockets", sockets)
 }
 
 // Sockets returns the connected sockets, or those in the union of the rooms.

@@ -113,7 +113,10 @@ func (s *Socket) Rooms() []string { return s.nsp.members.roomsOf(s) }
 
 // Emit sends an event to this socket, after everything that was sent to it
 // before. It does not wait.
-func (s *Socket) Emit(ev *Event) error { return s.send(ev.messages(s.nsp.name)) }
+func (s *Socket) Emit(ev *Event) error {
+	s.nsp.trace(ev, 1)
+	return s.send(ev.messages(s.nsp.name))
+}
 
 // send queues messages next to each other, so that attachments follow their
 // packet. S-30

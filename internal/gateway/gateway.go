@@ -67,7 +67,7 @@ func (g *Gateway) Deliver(m *fanout.Message) {
 		return
 	}
 	rooms := m.Rooms()
-	if len(rooms) == 0 {
+	if len(rooms) == 0 || m.Event == nil { // nobody's, or it could not be encoded
 		return
 	}
 	for _, n := range g.spaces {
