@@ -105,7 +105,10 @@ func (s *Session) closeLocked(c Cause, f farewell) {
 	}
 	s.timer.Stop()
 	signal(&s.drained)
-	s.cancel(c)
+	s.cause = c
+	if s.cancel != nil {
+		s.cancel(c)
+	}
 	s.srv.closed(c.Reason)
 	go s.afterClose(c)
 
@@ -143,7 +146,7 @@ func (s *Session) afterClose(c Cause) {
 	if s.receiver != nil {
 		s.receiver.Closed(c)
 	}
-	s.srv.log.LogAttrs(s.ctx, slog.LevelDebug, "session closed",
+	s.srv.log.LogAttrs(detached{}, slog.LevelDebug, "session closed",
 		slog.Any("sid", s), slog.String("reason", string(c.Reason)), slog.Any("err", c.Err),
 		slog.Duration("dur", time.Since(s.req.Time)))
 

@@ -397,7 +397,7 @@ func TestRequestIsKept(t *testing.T) {
 			r.Fatal(err)
 		}
 		q := r.app(0).Request()
-		if q.Query.Get("transport") != "polling" || q.Header.Get("Authorization") != "Bearer x" ||
+		if q.Query().Get("transport") != "polling" || q.Header().Get("Authorization") != "Bearer x" ||
 			q.Host != wire.Host || q.RemoteAddr == "" || q.Secure || !q.Time.Equal(time.Now()) ||
 			q.URL != "/engine.io/?EIO=4&transport=polling" {
 			r.Errorf("request: got %+v", q)

@@ -84,19 +84,10 @@ func (srv *Server) Stats() Stats {
 
 // newSession makes a session that the server does not know of yet.
 func (srv *Server) newSession(r *http.Request, t Transport) *Session {
-	now := time.Now()
 	s := &Session{
-		srv: srv,
-		id:  rand.Text(), // E-7: 130 bits, base32
-		req: &Request{
-			Query:      r.URL.Query(),
-			Header:     r.Header.Clone(),
-			RemoteAddr: r.RemoteAddr,
-			Host:       r.Host,
-			URL:        r.URL.RequestURI(),
-			Secure:     r.TLS != nil,
-			Time:       now,
-		},
+		srv:       srv,
+		id:        rand.Text(), // E-7: 130 bits, base32
+		req:       newRequest(r, time.Now()),
 		phase:     phaseOpen,
 		transport: t,
 		upgrade:   upgradeNone,
@@ -105,8 +96,6 @@ func (srv *Server) newSession(r *http.Request, t Transport) *Session {
 	if t == WebSocket {
 		s.upgrade = upgradeDone
 	}
-	// The session outlives the request, whose values it keeps.
-	s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(r.Context()))
 	return s
 }
 
@@ -121,12 +110,11 @@ func (srv *Server) start(s *Session) bool {
 
 	if !srv.add(s) {
 		s.timer.Stop()
-		s.cancel(ErrClosed)
 		return false
 	}
 	s.receiver = srv.open(s)
 	s.endReceive()
-	srv.log.DebugContext(s.ctx, "session opened", "sid", s, "transport", string(s.Transport()))
+	srv.log.Debug("session opened", "sid", s, "transport", string(s.Transport()))
 
 	s.mu.Lock()
 	defer s.mu.Unlock()

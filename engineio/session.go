@@ -4,8 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"net/http"
-	"net/url"
 	"sync"
 	"time"
 )
@@ -36,17 +34,6 @@ type UpgradeReceiver interface {
 	Upgraded()
 }
 
-// Request is what is kept of the HTTP request that opened a session.
-type Request struct {
-	Query      url.Values
-	Header     http.Header
-	RemoteAddr string
-	Host       string
-	URL        string // path and query
-	Secure     bool   // came over TLS
-	Time       time.Time
-}
-
 // phase is where a session is in its life.
 type phase uint8
 
@@ -69,11 +56,9 @@ const (
 // Session is one Engine.IO connection, over whatever transport it has now. Its
 // methods are safe for concurrent use.
 type Session struct {
-	srv    *Server
-	id     string
-	req    *Request
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	srv *Server
+	id  string
+	req *Request
 
 	// receiver is written once, under the receive turn of start, and read
 	// only under later turns.
@@ -84,7 +69,11 @@ type Session struct {
 	transport Transport
 	upgrade   upgradeStep
 	told      bool     // Receiver.Closed has returned
+	cause     Cause    // why it closed
 	farewell  farewell // what the peer is told last; set by closeLocked
+
+	ctx    context.Context // made when it is first asked for
+	cancel context.CancelCauseFunc
 
 	queue   queue
 	drained chan struct{} // closed when the queue is empty or the session closes; nil if nobody waits
@@ -122,8 +111,18 @@ func (s *Session) LogValue() slog.Value { return slog.StringValue(s.id[:6]) }
 func (s *Session) Request() *Request { return s.req }
 
 // Context is cancelled, with the [Cause] as its cause, when the session closes.
-// It carries the values of the context of the opening request.
-func (s *Session) Context() context.Context { return s.ctx }
+// It carries no values: the context of the opening request ended with that.
+func (s *Session) Context() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx == nil {
+		s.ctx, s.cancel = context.WithCancelCause(detached{})
+		if s.phase != phaseOpen {
+			s.cancel(s.cause)
+		}
+	}
+	return s.ctx
+}
 
 // Transport returns the current transport; it changes once, on upgrade.
 func (s *Session) Transport() Transport {

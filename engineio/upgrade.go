@@ -73,7 +73,7 @@ func (s *Session) probeUpgrade(conn net.Conn, frames *frameReader) {
 		s.read(frames)
 		return
 	}
-	s.srv.log.DebugContext(s.ctx, "upgrade failed", "sid", s, "err", err)
+	s.srv.log.Debug("upgrade failed", "sid", s, "err", err)
 	s.upgradeFailed()
 	dismiss(conn, frames, ws.StatusPolicyViolation, "upgrade failed")
 	s.probeEnded()

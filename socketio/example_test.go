@@ -103,7 +103,7 @@ func ExampleNamespace_Emit() {
 	}
 	board := srv.Of("/")
 	board.Use(func(_ context.Context, s *socketio.Socket) error {
-		s.Join(strings.Fields(s.Handshake().Query.Get("rooms"))...)
+		s.Join(strings.Fields(s.Handshake().Query().Get("rooms"))...)
 		return nil
 	})
 

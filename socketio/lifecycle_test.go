@@ -140,7 +140,7 @@ func TestMiddlewareBeforeMembership(t *testing.T) {
 				return nil
 			})
 			n.Use(func(_ context.Context, s *socketio.Socket) error {
-				log.add("%v from %s", s.Data(), s.Handshake().Query.Get("EIO"))
+				log.add("%v from %s", s.Data(), s.Handshake().Query().Get("EIO"))
 				return nil
 			})
 			n.OnConnect(func(_ context.Context, s *socketio.Socket) {

@@ -119,7 +119,7 @@ func handshakeToken(h *socketio.Handshake) (string, error) {
 		return "", fmt.Errorf("%w: auth is no object", auth.ErrTokenInvalid)
 	}
 	if fields.Token == nil {
-		return h.Header.Get("Authorization"), nil
+		return h.Header().Get("Authorization"), nil
 	}
 	var token string
 	if err := json.Unmarshal(*fields.Token, &token); err != nil {
