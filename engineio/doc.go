@@ -49,9 +49,10 @@
 //
 // A session on polling has none; a held poll is a parked request. A session on
 // WebSocket has one reader, started fresh so that the stack of the HTTP
-// handler is given back. Writers run only while there is something to write.
-// Heartbeats are one timer for each session. [Server.Shutdown] waits until all
-// of them have ended.
+// handler is given back, and kept small: calls of its Receiver are lent to one
+// of a few workers, for which the reader waits. Idle workers end. Writers run
+// only while there is something to write. Heartbeats are one timer for each
+// session. [Server.Shutdown] waits until all of them have ended.
 //
 // # Limits of the HTTP server
 //

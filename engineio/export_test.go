@@ -1,6 +1,9 @@
 package engineio
 
-import "io"
+import (
+	"io"
+	"net"
+)
 
 // ReadFrames reads all messages and control frames of a client's stream, up to
 // the first error; deliver gets each, valid during the call.
@@ -13,6 +16,15 @@ func ReadFrames(src io.Reader, ahead []byte, maxMessage int, deliver func(op byt
 		}
 		deliver(byte(op), data)
 	}
+}
+
+// HoldsBufferWaiting reports whether a reader of conn, on which nothing has
+// arrived, waits with a buffer in its hands.
+func HoldsBufferWaiting(conn net.Conn) (bool, error) {
+	f := newFrameReader(conn, nil, 100)
+	ready := false
+	err := f.raw.Control(func(fd uintptr) { ready = f.tryRead(fd) })
+	return ready || f.buf != nil, err
 }
 
 // Known returns how many sessions the server knows, closed ones included.

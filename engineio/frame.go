@@ -4,8 +4,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
+	"net"
 	"slices"
 	"sync"
+	"syscall"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -54,59 +57,83 @@ func (e *frameError) Error() string { return fmt.Sprintf("websocket: %s (%d)", e
 func protocolError(text string) error { return &frameError{ws.StatusProtocolError, text} }
 
 const (
-	readAhead   = 512      // holds most messages whole; each connection has one
+	readAhead   = 2 << 10  // holds most messages whole
 	pooledLimit = 64 << 10 // larger message buffers are left to the collector
 	growStep    = 4 << 10  // a declared length is believed only this far ahead of its bytes
 )
+
+// readBuffers holds the buffers that connections are read into. A connection
+// has one only while something has been read that is not consumed.
+var readBuffers = sync.Pool{New: func() any { return new([readAhead]byte) }}
 
 // messageBuffers holds the buffers of messages that do not fit in a readAhead.
 var messageBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // frameReader reads the messages and control frames of a client. It allocates
-// for what has arrived, not for what a header declares.
+// for what has arrived, not for what a header declares. Waiting for the first
+// byte of a frame it holds no buffer, if src is a connection that can tell
+// when something is there.
 type frameReader struct {
 	src   io.Reader
 	ahead []byte // read before src, by whoever had it first
 	max   int    // bytes in one message
 
-	buf  [readAhead]byte
-	r, w int // buf[r:w] is not yet consumed
-	head [ws.MaxHeaderSize]byte
+	buf  *[readAhead]byte // nil while nothing is read
+	r, w int              // buf[r:w] is not yet consumed
+
+	raw      syscall.RawConn       // under src, if it has one
+	tryRead  func(fd uintptr) bool // f.readRaw, made once
+	rawCount int                   // what it read
+	rawErr   error                 // why it read nothing
 
 	op        ws.OpCode // of the fragmented message in progress; 0: none
-	msg       *[]byte   // its bytes so far, or the last message delivered
 	delivered bool
+	msg       *[]byte // its bytes so far, or the last message delivered
 }
 
 func newFrameReader(src io.Reader, ahead []byte, maxMessage int) *frameReader {
-	return &frameReader{src: src, ahead: ahead, max: maxMessage}
-}
-
-// Read implements io.Reader for the parser of headers.
-func (f *frameReader) Read(p []byte) (int, error) {
-	if f.r == f.w {
-		if err := f.fill(); err != nil {
-			return 0, err
+	f := &frameReader{src: src, ahead: ahead, max: maxMessage}
+	if conn, ok := src.(net.Conn); ok {
+		if f.raw = rawOf(conn); f.raw != nil {
+			f.tryRead = f.readRaw
 		}
 	}
-	n := copy(p, f.buf[f.r:f.w])
-	f.r += n
-	return n, nil
+	return f
 }
 
-// fill reads at least one more byte into buf.
-func (f *frameReader) fill() error {
-	if f.r > 0 {
-		f.w = copy(f.buf[:], f.buf[f.r:f.w])
-		f.r = 0
+// fill makes at least n bytes lie in buf; n is at most readAhead.
+func (f *frameReader) fill(n int) error {
+	for f.w-f.r < n {
+		if f.r > 0 {
+			f.w = copy(f.buf[:], f.buf[f.r:f.w])
+			f.r = 0
+		}
+		if err := f.more(); err != nil {
+			return err
+		}
 	}
-	if len(f.ahead) > 0 {
+	return nil
+}
+
+// more reads at least one more byte into buf.
+func (f *frameReader) more() error {
+	switch {
+	case len(f.ahead) > 0:
+		f.need()
 		n := copy(f.buf[f.w:], f.ahead)
 		f.w += n
-		f.ahead = f.ahead[n:]
+		if f.ahead = f.ahead[n:]; len(f.ahead) == 0 {
+			f.ahead = nil
+		}
 		return nil
+	case f.raw != nil:
+		if err := f.raw.Read(f.tryRead); err != nil {
+			return err
+		}
+		f.w += f.rawCount
+		return f.rawErr
 	}
-	f.ahead = nil
+	f.need()
 	for range 100 {
 		n, err := f.src.Read(f.buf[f.w:])
 		f.w += n
@@ -120,17 +147,59 @@ func (f *frameReader) fill() error {
 	return io.ErrNoProgress
 }
 
+// readRaw reads from the descriptor, or reports that nothing is there yet. To
+// try it takes a buffer, which it does not keep while it waits.
+func (f *frameReader) readRaw(fd uintptr) (ready bool) {
+	f.need()
+	f.rawCount, ready, f.rawErr = readReady(fd, f.buf[f.w:])
+	if !ready {
+		f.spare()
+	}
+	return ready
+}
+
+// need gets a buffer.
+func (f *frameReader) need() {
+	if f.buf == nil {
+		f.buf = readBuffers.Get().(*[readAhead]byte)
+	}
+}
+
+// spare puts the buffer back if nothing is in it.
+func (f *frameReader) spare() {
+	if f.buf != nil && f.r == f.w {
+		f.r, f.w = 0, 0
+		readBuffers.Put(f.buf)
+		f.buf = nil
+	}
+}
+
+// close gives back what the reader holds. What it has delivered last is no
+// longer valid.
+func (f *frameReader) close() {
+	f.release()
+	f.r = f.w
+	f.spare()
+}
+
+// Read implements io.Reader for what is left ahead of src.
+func (f *frameReader) Read(p []byte) (int, error) {
+	if err := f.fill(1); err != nil {
+		return 0, err
+	}
+	n := copy(p, f.buf[f.r:f.w])
+	f.r += n
+	return n, nil
+}
+
 // next returns the next whole message, unmasked, or control frame: op is
 // OpText, OpBinary, OpPing, OpPong or OpClose. The data is valid until the
 // next call. After an error the reader is of no more use.
 func (f *frameReader) next() (ws.OpCode, []byte, error) {
 	f.release()
 	for {
-		h, err := ws.ReadHeaderBuffer(f, f.head[:])
+		h, err := f.header()
 		if err != nil {
-			if err == ws.ErrHeaderLengthMSB {
-				err = protocolError("length out of range")
-			}
 			return 0, nil, err
 		}
 		if err := f.check(h); err != nil {
@@ -162,6 +231,51 @@ func (f *frameReader) next() (ws.OpCode, []byte, error) {
 			return op, *f.msg, checkText(op, *f.msg)
 		}
 	}
+}
+
+// header reads the header of a frame.
+func (f *frameReader) header() (ws.Header, error) {
+	f.spare()
+	if err := f.fill(2); err != nil {
+		if f.w > f.r {
+			err = unexpected(err)
+		}
+		return ws.Header{}, err
+	}
+	size := 2
+	switch f.buf[f.r+1] & 0x7f {
+	case 126:
+		size += 2
+	case 127:
+		size += 8
+	}
+	masked := f.buf[f.r+1]&0x80 != 0
+	if masked {
+		size += 4
+	}
+	if err := f.fill(size); err != nil {
+		return ws.Header{}, unexpected(err)
+	}
+	b := f.buf[f.r : f.r+size]
+	f.r += size
+	h := ws.Header{
+		Fin: b[0]&0x80 != 0, Rsv: b[0] >> 4 & 7, OpCode: ws.OpCode(b[0] & 0x0f),
+		Masked: masked, Length: int64(b[1] & 0x7f),
+	}
+	switch h.Length {
+	case 126:
+		h.Length = int64(binary.BigEndian.Uint16(b[2:]))
+	case 127:
+		n := binary.BigEndian.Uint64(b[2:])
+		if n > math.MaxInt64 {
+			return ws.Header{}, protocolError("length out of range")
+		}
+		h.Length = int64(n)
+	}
+	if masked {
+		copy(h.Mask[:], b[size-4:])
+	}
+	return h, nil
 }
 
 // check judges a header before anything is allocated for it (E-39, E-40).
@@ -197,10 +311,11 @@ func (f *frameReader) check(h ws.Header) error {
 // short reads a payload that fits in buf, without copying it out.
 func (f *frameReader) short(h ws.Header) ([]byte, error) {
 	n := int(h.Length)
-	for f.w-f.r < n {
-		if err := f.fill(); err != nil {
-			return nil, unexpected(err)
-		}
+	if err := f.fill(n); err != nil {
+		return nil, unexpected(err)
+	}
+	if n == 0 {
+		return nil, nil
 	}
 	data := f.buf[f.r : f.r+n]
 	f.r += n

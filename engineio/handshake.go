@@ -90,6 +90,7 @@ func (srv *Server) switchProtocols(conn net.Conn, header http.Header, r *http.Re
 // peer's answer, close.
 func dismiss(conn net.Conn, frames *frameReader, code ws.StatusCode, text string) {
 	defer conn.Close()
+	defer frames.close()
 	if conn.SetDeadline(time.Now().Add(dismissTimeout)) != nil {
 		return
 	}

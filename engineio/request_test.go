@@ -24,6 +24,7 @@ func TestRequest(t *testing.T) {
 			r.Fatal(err)
 		}
 		defer c.Abort()
+		r.read(c)
 		req := r.app(0).Request()
 		for name, want := range header {
 			if got := req.Header().Values(name); len(got) != len(want) || got[0] != want[0] || got[len(got)-1] != want[len(want)-1] {

@@ -21,6 +21,8 @@ type Server struct {
 	cors   *CORS
 	log    *slog.Logger
 
+	workers workers
+
 	mu       sync.Mutex
 	sessions map[string]*Session // all that have not ended, closed ones included
 	requests int                 // being served
@@ -240,8 +242,11 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 			flush: true, packet: closeMessage, grace: shutdownGrace, code: statusServiceRestart,
 		})
 	}
+	defer srv.workers.close()
 	select {
 	case <-idle:
+		srv.workers.close()
+		srv.workers.running.Wait() // they have nothing to do
 		return nil
 	case <-ctx.Done():
 	}

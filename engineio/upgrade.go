@@ -183,9 +183,7 @@ func (s *Session) switchTransport(conn net.Conn) error {
 
 	if s.beginReceive(WebSocket) {
 		defer s.endReceive()
-		if u, ok := s.receiver.(UpgradeReceiver); ok {
-			u.Upgraded() // E-51
-		}
+		_ = s.srv.workers.do(call{session: s, upgraded: true}) // never fails
 	}
 	return nil
 }

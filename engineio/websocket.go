@@ -34,6 +34,7 @@ func (srv *Server) openWebSocket(w http.ResponseWriter, r *http.Request) {
 func (s *Session) read(frames *frameReader) {
 	err := s.readMessages(frames)
 	s.readEnded(frames, err)
+	frames.close()
 
 	s.mu.Lock()
 	for s.flushing {
@@ -92,7 +93,14 @@ func (s *Session) receiveFrame(p Packet, err error) {
 		s.fail(ReasonParseError, err) // E-37
 		return
 	}
-	_ = s.receive(p) // it has closed the session
+	if p.Type == PacketMessage {
+		err = s.srv.workers.do(call{session: s, packet: p})
+	} else {
+		err = s.handle(p) // the engine's own needs no large stack
+	}
+	if err != nil {
+		s.fail(ReasonParseError, err)
+	}
 }
 
 // answerPing answers a WebSocket ping, which is not a heartbeat. Of pings that
