@@ -70,6 +70,9 @@ var may = map[string][]string{
 	"internal/store/storetest": {"internal/account", "internal/donation", "internal/eventlog", "internal/store"},
 	"internal/testkit":         {anything},
 	"internal/testkit/wire":    {"engineio", "socketio"},
+
+	// A program for the official protocol suites, on the public API alone.
+	"test/conformance": {"engineio", "socketio"},
 }
 
 // modules lists the modules from outside that a package's code may use. A
@@ -117,7 +120,7 @@ var mayStart = slices.Concat([]string{"client", "engineio", "internal/cli", "int
 
 // mayMakeContext lists the packages whose code may make a context out of
 // nothing. Everything else is given one.
-var mayMakeContext = slices.Concat([]string{"cmd/larder", "internal/cli", "internal/node"}, testOnly)
+var mayMakeContext = slices.Concat([]string{"cmd/larder", "internal/cli", "internal/node", "test/conformance"}, testOnly)
 
 // notClauses look like a clause and are none.
 var notClauses = []string{"P-256", "P-384", "P-521"}

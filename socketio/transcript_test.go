@@ -22,11 +22,10 @@ import (
 //	< 43[1]     the server sends it; SID stands for a socket id
 //	< x 0102    a binary message, in hexadecimal; the same with >
 //	closed      the server has closed the connection, at once
-//	later       it does so after a while, though pings are answered
 //	# text      a remark
 //
-// Between them they hold every assertion of the official protocol suite that is
-// about Socket.IO, and every clause that says what closes a connection.
+// Between them they hold every clause that says what closes a connection. What
+// the official protocol suite asserts is in test/conformance.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/transcripts/*.txt")
 	if err != nil || len(files) < 40 {
@@ -45,7 +44,7 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
-// suiteConfig is what the official suite runs against. On the bubble's clock a
+// suiteConfig has the times of the official suite. On the bubble's clock a
 // ping comes when there is nothing else to do.
 func suiteConfig() socketio.Config {
 	return socketio.Config{
@@ -84,8 +83,6 @@ func play(t *testing.T, p *peer, script string) {
 			}
 		case "closed":
 			p.expectClosed()
-		case "later":
-			p.expectClosedLater()
 		default:
 			t.Fatalf("line %d: what is %q?", number+1, line)
 		}
@@ -95,8 +92,8 @@ func play(t *testing.T, p *peer, script string) {
 	}
 }
 
-// application is the one that the official suite is run against, on / and
-// /custom, and on /more what the other transcripts need.
+// application answers on / and /custom like the one of the official suite, and on
+// /more as the other transcripts need it.
 func application(srv *socketio.Server) {
 	for _, name := range []string{"/", "/custom"} {
 		n := srv.Of(name)

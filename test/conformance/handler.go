@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"larder/engineio"
+	"larder/socketio"
+)
+
+// What both suites have written into them.
+const (
+	pingInterval   = 300 * time.Millisecond
+	pingTimeout    = 200 * time.Millisecond
+	connectTimeout = time.Second
+	maxPayload     = 1_000_000
+)
+
+// A handler is the server under test: both servers under one address.
+type handler struct {
+	http.ServeMux
+	engine *engineio.Server
+	socket *socketio.Server
+}
+
+func newHandler(log *slog.Logger) (*handler, error) {
+	cfg := engineio.Config{
+		PingInterval: pingInterval,
+		PingTimeout:  pingTimeout,
+		MaxPayload:   maxPayload,
+		Logger:       log,
+	}
+	h := &handler{}
+	var err error
+	h.socket, err = socketio.NewServer(socketio.Config{Engine: cfg, ConnectTimeout: connectTimeout, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	answer(h.socket.Of("/"))
+	answer(h.socket.Of("/custom"))
+
+	cfg.Path = "/engine.io/"
+	h.engine, err = engineio.NewServer(cfg, func(s *engineio.Session) engineio.Receiver { return echo{s} })
+	if err != nil {
+		return nil, err
+	}
+	h.Handle("/engine.io/", h.engine)
+	h.Handle("/socket.io/", h.socket)
+	return h, nil
+}
+
+// Shutdown closes all connections of both servers.
+func (h *handler) Shutdown(ctx context.Context) error {
+	return errors.Join(h.engine.Shutdown(ctx), h.socket.Shutdown(ctx))
+}
+
+// answer makes a namespace tell a client what it came with, and say back
+// whatever it hears, binary or not.
+func answer(n *socketio.Namespace) {
+	n.OnConnect(func(_ context.Context, s *socketio.Socket) {
+		if ev, err := socketio.NewEvent("auth", s.Handshake().Auth); err == nil {
+			_ = s.Emit(ev) // a client that is gone again
+		}
+	})
+	n.OnRaw("message", func(_ context.Context, s *socketio.Socket, args socketio.Args) (*socketio.Args, error) {
+		ev, err := socketio.NewBinaryEvent("message-back", args)
+		if err != nil {
+			return nil, err
+		}
+		return nil, s.Emit(ev)
+	})
+	n.OnRaw("message-with-ack", func(_ context.Context, _ *socketio.Socket, args socketio.Args) (*socketio.Args, error) {
+		return &args, nil
+	})
+}
+
+// echo sends every message back.
+type echo struct{ session *engineio.Session }
+
+// Receive implements [engineio.Receiver]. A message that can no longer be sent
+// is nobody's fault.
+func (e echo) Receive(text []byte) error {
+	_ = e.session.Send(engineio.NewMessage(text))
+	return nil
+}
+
+// ReceiveBinary implements [engineio.Receiver].
+func (e echo) ReceiveBinary(data []byte) error {
+	_ = e.session.Send(engineio.NewBinaryMessage(data))
+	return nil
+}
+
+// Closed implements [engineio.Receiver].
+func (echo) Closed(engineio.Cause) {}
