@@ -11,7 +11,7 @@ import (
 type Answer struct {
 	Socket *Socket
 	Args   Args
-	Err    error // ErrAckTimeout, ErrNotConnected, ErrTooManyAcks, the end of the context, or of Send
+	Err    error // ErrAckTimeout, ErrNotConnected, ErrTooManyAcks, ErrDropped, the end of the context, or of Send
 }
 
 // EmitAck sends an event and waits for the client's ack, until ctx ends, the
@@ -69,7 +69,7 @@ func (n *Namespace) gather(ctx context.Context, ev *Event, sockets []*Socket) []
 			continue
 		}
 		place[s] = i
-		if err := s.send(messages); err != nil && s.forgetAck(id) {
+		if err := s.send(messages, ev.volatile); err != nil && s.forgetAck(id) {
 			answers[i].Err = err
 			delete(place, s)
 		}

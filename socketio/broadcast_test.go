@@ -291,3 +291,69 @@ func TestStress(t *testing.T) {
 		}
 	})
 }
+
+// Sockets are moved between rooms by room, also between rooms of both lists. S-40
+func TestSocketsJoinAndLeave(t *testing.T) {
+	eachTransport(t, func(t *testing.T, open func(*host) *peer) {
+		h := serve(t, quiet(), func(srv *socketio.Server) { srv.Of("/") })
+		n := h.srv.Of("/")
+		var ids []string
+		for range 3 {
+			ids = append(ids, open(h).connect("/", ""))
+		}
+		in := func(room string) string {
+			var who []int
+			for _, s := range n.Sockets(room) {
+				who = append(who, slices.Index(ids, s.ID()))
+			}
+			slices.Sort(who)
+			return fmt.Sprint(who)
+		}
+		for i, step := range []struct {
+			do        func()
+			red, blue string
+		}{
+			{func() { n.SocketsJoin([]string{"red"}, ids[0], ids[1]) }, "[0 1]", "[]"},
+			{func() { n.SocketsJoin([]string{"red", "blue"}, "red", ids[2]) }, "[0 1 2]", "[0 1 2]"},
+			{func() { n.SocketsLeave([]string{"red"}, ids[1], ids[1]) }, "[0 2]", "[0 1 2]"},
+			{func() { n.SocketsLeave([]string{"blue", "nothing"}, "red") }, "[0 2]", "[1]"},
+			{func() { n.SocketsLeave([]string{"red"}, "red") }, "[]", "[1]"},
+			{func() { n.SocketsJoin([]string{"red"}, "nobody") }, "[]", "[1]"},
+			{func() { n.SocketsJoin([]string{"red"}) }, "[0 1 2]", "[1]"},
+			{func() { n.SocketsLeave([]string{"red", "blue", ids[0]}) }, "[]", "[]"},
+		} {
+			step.do()
+			if red, blue := in("red"), in("blue"); red != step.red || blue != step.blue {
+				t.Errorf("step %d: red %s, blue %s, want %s and %s", i, red, blue, step.red, step.blue)
+			}
+		}
+		if got := in(ids[0]); got != "[0]" {
+			t.Errorf("its own room: %s", got) // which it cannot leave
+		}
+	})
+}
+
+// A broadcast of a socket reaches all others. S-41
+func TestSocketBroadcast(t *testing.T) {
+	eachTransport(t, func(t *testing.T, open func(*host) *peer) {
+		h := serve(t, quiet(), func(srv *socketio.Server) {
+			srv.Of("/").OnRaw("say", func(_ context.Context, s *socketio.Socket, args socketio.Args) (*socketio.Args, error) {
+				s.Broadcast(event(t, "all"))
+				s.Broadcast(event(t, "red"), "red", "red", s.ID())
+				return &socketio.Args{}, nil
+			})
+		})
+		n := h.srv.Of("/")
+		author, red, other := open(h), open(h), open(h)
+		n.SocketsJoin([]string{"red"}, author.connect("/", ""), red.connect("/", ""))
+		other.connect("/", "")
+		author.send(`21["say"]`)
+		author.expect(`31[]`)
+		red.expect(`2["all"]`, `2["red"]`)
+		other.expect(`2["all"]`)
+		n.Emit(event(t, "end"))
+		for _, p := range []*peer{author, red, other} {
+			p.expect(`2["end"]`)
+		}
+	})
+}

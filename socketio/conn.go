@@ -304,6 +304,6 @@ func (s *Socket) receive(p Packet, attachments [][]byte) {
 	}
 	args := Args{Values: collect(p.Data, 1), Attachments: attachments}
 	if answer := s.nsp.dispatch(s, name, args, p.HasID); answer != nil && p.HasID {
-		_ = s.send(encodeAck(s.nsp.name, p.ID, *answer)) // nobody left to tell
+		_ = s.send(encodeAck(s.nsp.name, p.ID, *answer), false) // nobody left to tell
 	}
 }

@@ -64,8 +64,9 @@
 //
 // # Not here
 //
-// Volatile events, msgpack, connection state recovery, dynamic namespaces and
-// several nodes.
+// Msgpack, connection state recovery, dynamic namespaces, a choice of what to
+// compress, and several nodes. With one node there is no flag "local" either:
+// all that is emitted is.
 //
 // Imports: the standard library and package engineio.
 package socketio

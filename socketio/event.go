@@ -78,6 +78,7 @@ type Event struct {
 	name        string
 	data        []byte // the JSON array
 	attachments []*engineio.Message
+	volatile    bool
 	frames      atomic.Pointer[[]frame] // grows by copying; as long as the namespaces it was sent to
 }
 
@@ -115,6 +116,15 @@ func NewBinaryEvent(name string, args Args) (*Event, error) {
 		data:        args.appendArray(nil, quoted),
 		attachments: binaryMessages(args.Attachments),
 	}, nil
+}
+
+// Volatile returns the same event for those who want it now or not at all: a
+// socket gets it only if nothing waits for its connection or is on its way, and,
+// on polling, a poll is held. It takes no room in any queue and never makes a
+// slow client lose its connection, which is right for what the next one
+// outdates: a place on a map, a keystroke. S-42
+func (e *Event) Volatile() *Event {
+	return &Event{name: e.name, data: e.data, attachments: e.attachments, volatile: true}
 }
 
 // Name returns the name of the event.

@@ -25,6 +25,10 @@ var (
 	// ErrTooManyAcks says that the socket owes Config.MaxAcks acks already.
 	ErrTooManyAcks = errors.New("socketio: too many outstanding acks")
 
+	// ErrDropped says that a volatile event was not sent, because it could
+	// not have left at once. S-42
+	ErrDropped = errors.New("socketio: volatile event dropped")
+
 	// ErrInHandler says that a handler wanted to wait for an ack of its own
 	// connection, whose reader it occupies.
 	ErrInHandler = errors.New("socketio: ack awaited inside a handler of the same connection")

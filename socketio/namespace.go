@@ -100,7 +100,7 @@ func (n *Namespace) EmitExcept(ev *Event, except []string, rooms ...string) {
 	n.trace(ev, len(sockets))
 	messages := ev.messages(n.name)
 	for _, s := range sockets {
-		_ = s.send(messages) // a socket that is gone, or too slow and closed for it
+		_ = s.send(messages, ev.volatile) // gone, or too slow and closed for it, or passed over
 	}
 }
 
@@ -112,6 +112,18 @@ func (n *Namespace) trace(ev *Event, sockets int) {
 // Sockets returns the connected sockets, or those in the union of the rooms.
 func (n *Namespace) Sockets(rooms ...string) []*Socket {
 	return append([]*Socket(nil), n.members.members(rooms, nil)...)
+}
+
+// SocketsJoin adds every socket, or those in the union of the rooms, to the
+// rooms of join. It is one step: whoever emits meanwhile reaches all or none.
+func (n *Namespace) SocketsJoin(join []string, rooms ...string) {
+	n.members.joinAll(rooms, join)
+}
+
+// SocketsLeave removes every socket, or those in the union of the rooms, from
+// the rooms of leave, in one step as well.
+func (n *Namespace) SocketsLeave(leave []string, rooms ...string) {
+	n.members.leaveAll(rooms, leave)
 }
 
 // Disconnect lets go of every socket, or of the union of the rooms.

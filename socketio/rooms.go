@@ -84,6 +84,34 @@ func (g *registry) forget(s *Socket) {
 func (g *registry) join(s *Socket, rooms []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.joinLocked(s, rooms)
+}
+
+func (g *registry) leave(s *Socket, rooms []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.leaveRoomsLocked(s, rooms)
+}
+
+// joinAll has the members of rooms join others.
+func (g *registry) joinAll(rooms, join []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range g.membersLocked(rooms, nil) {
+		g.joinLocked(s, join)
+	}
+}
+
+// leaveAll has the members of rooms leave some, which may be the same.
+func (g *registry) leaveAll(rooms, leave []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range g.membersLocked(rooms, nil) {
+		g.leaveRoomsLocked(s, leave)
+	}
+}
+
+func (g *registry) joinLocked(s *Socket, rooms []string) {
 	for _, name := range rooms {
 		if name == s.id || s.member.state >= memberGone {
 			continue
@@ -100,9 +128,7 @@ func (g *registry) join(s *Socket, rooms []string) {
 	}
 }
 
-func (g *registry) leave(s *Socket, rooms []string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (g *registry) leaveRoomsLocked(s *Socket, rooms []string) {
 	if s.member.state >= memberGone {
 		return
 	}
@@ -160,6 +186,10 @@ func (g *registry) len() int {
 func (g *registry) members(rooms, except []string) []*Socket {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.membersLocked(rooms, except)
+}
+
+func (g *registry) membersLocked(rooms, except []string) []*Socket {
 	if len(except) == 0 {
 		if len(rooms) == 0 {
 			return g.all.share()

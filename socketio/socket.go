@@ -112,22 +112,34 @@ func (s *Socket) Leave(rooms ...string) { s.nsp.members.leave(s, rooms) }
 func (s *Socket) Rooms() []string { return s.nsp.members.roomsOf(s) }
 
 // Emit sends an event to this socket, after everything that was sent to it
-// before. It does not wait.
+// before. It does not wait. A volatile event may come back with [ErrDropped].
 func (s *Socket) Emit(ev *Event) error {
 	s.nsp.trace(ev, 1)
-	return s.send(ev.messages(s.nsp.name))
+	return s.send(ev.messages(s.nsp.name), ev.volatile)
+}
+
+// Broadcast sends an event to every other socket of the namespace, or of the
+// union of the rooms, under the rules of [Namespace.Emit]. S-41
+func (s *Socket) Broadcast(ev *Event, rooms ...string) {
+	s.nsp.EmitExcept(ev, []string{s.id}, rooms...)
 }
 
 // send queues messages next to each other, so that attachments follow their
-// packet. S-30
-func (s *Socket) send(messages []*engineio.Message) error {
+// packet (S-30). What is volatile leaves at once or not at all (S-42).
+func (s *Socket) send(messages []*engineio.Message, volatile bool) error {
 	switch phase(s.phase.Load()) {
 	case phaseAnswering:
+		if volatile {
+			return ErrDropped // the CONNECT answer goes first
+		}
 		if s.hold(messages) {
 			return nil
 		}
-		return s.send(messages) // it is no longer answering
+		return s.send(messages, false) // it is no longer answering
 	case phaseJoined:
+		if volatile && !s.conn.session.Writable() {
+			return ErrDropped
+		}
 		return s.conn.session.Send(messages...)
 	case phaseConnecting, phaseLeft:
 	}

@@ -13,22 +13,25 @@ import (
 func TestSendWhileAnswering(t *testing.T) {
 	message := []*engineio.Message{engineio.NewMessage([]byte(`2["e"]`))}
 	var s Socket
-	if err := s.send(message); !errors.Is(err, ErrNotConnected) {
+	if err := s.send(message, false); !errors.Is(err, ErrNotConnected) {
 		t.Errorf("connecting: got %v, want ErrNotConnected", err)
 	}
 	if !s.beginAnswer() || s.beginAnswer() {
 		t.Error("beginAnswer: want true, then false")
 	}
 	for range 2 {
-		if err := s.send(message); err != nil {
+		if err := s.send(message, false); err != nil {
 			t.Errorf("answering: %v", err)
 		}
+	}
+	if err := s.send(message, true); !errors.Is(err, ErrDropped) {
+		t.Errorf("answering, volatile: got %v, want ErrDropped", err)
 	}
 	if len(s.backlog) != 2 {
 		t.Errorf("answering: %d messages held, want 2", len(s.backlog))
 	}
 	s.phase.Store(int32(phaseLeft))
-	if err := s.send(message); !errors.Is(err, ErrNotConnected) {
+	if err := s.send(message, false); !errors.Is(err, ErrNotConnected) {
 		t.Errorf("left: got %v, want ErrNotConnected", err)
 	}
 	if s.endAnswer() {
