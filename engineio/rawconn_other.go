@@ -11,5 +11,3 @@ import (
 func rawOf(net.Conn) syscall.RawConn { return nil }
 
 func readReady(uintptr, []byte) (n int, ready bool, err error) { panic("engineio: bug: no descriptor") }
-
-func writeReady(uintptr, []byte) (n int, err error) { panic("engineio: bug: no descriptor") }
