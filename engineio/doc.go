@@ -50,9 +50,15 @@
 // A session on polling has none; a held poll is a parked request. A session on
 // WebSocket has one reader, started fresh so that the stack of the HTTP
 // handler is given back, and kept small: calls of its Receiver are lent to one
-// of a few workers, for which the reader waits. Idle workers end. Writers run
-// only while there is something to write. Heartbeats are one timer for each
-// session. [Server.Shutdown] waits until all of them have ended.
+// of a few workers, for which the reader waits. Idle workers end.
+//
+// What is sent over TCP is written by as many writers as there are processors,
+// which go from session to session, never wait for a peer, and end when all is
+// written. A session whose socket is full gets a goroutine of its own until it
+// has caught up, and so does one on any other connection, such as TLS.
+//
+// Heartbeats are one timer for each session. [Server.Shutdown] waits until all
+// goroutines have ended.
 //
 // # Limits of the HTTP server
 //

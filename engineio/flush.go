@@ -1,7 +1,8 @@
 package engineio
 
 import (
-	"net"
+	"io"
+	"slices"
 	"sync"
 	"time"
 )
@@ -22,80 +23,144 @@ type outgoing struct {
 	close []byte
 }
 
-// flush writes what is queued on the WebSocket until nothing is left. There is
-// one at a time for a session (E-43), and none while there is nothing to
-// write: idle connections have no writer.
-func (s *Session) flush() {
-	for {
-		s.mu.Lock()
-		out, any := s.takeLocked()
-		if !any {
-			s.flushing = false
-			signal(&s.flushed)
-			s.endLocked()
-			s.mu.Unlock()
-			return
-		}
-		conn := s.conn
-		s.mu.Unlock()
-
+// flush writes what is queued on the WebSocket until nothing is left, waiting
+// for the peer if it must. There is one at a time for a session (E-43), or the
+// session is on the list of the writers; and neither while there is nothing to
+// write: idle connections have no writer. The first round is out, of which
+// skip bytes are written already.
+func (s *Session) flush(out outgoing, skip int) {
+	s.mu.Lock()
+	conn := s.conn
+	s.mu.Unlock()
+	for any := true; any; skip = 0 {
 		err := conn.SetWriteDeadline(time.Now().Add(s.srv.cfg.WriteTimeout))
 		if err == nil {
-			err = write(conn, out)
+			_, err = write(conn, out, skip)
 		}
-		if err == nil && out.close != nil {
-			// The peer's answer is read, and what is on its way to us, lest
-			// closing with unread data resets the connection under our last
-			// frames.
-			err = conn.SetReadDeadline(time.Now().Add(closeLinger))
-		}
-		if err != nil {
-			_ = conn.Close() // ends the reader too
-			s.cut(ReasonTransportError, err)
-		}
-
-		s.mu.Lock()
-		s.wroteLocked(out.batch)
-		if err != nil {
-			s.abandonLocked()
-		}
-		s.mu.Unlock()
+		out, any = s.wrote(out, err)
 	}
 }
 
-// takeLocked takes all there is to write; the close frame goes last.
-func (s *Session) takeLocked() (out outgoing, any bool) {
-	out = outgoing{pong: s.pong, batch: s.queue.take(), close: s.closeFrame}
-	s.pong, s.closeFrame = nil, nil
-	return out, out.pong != nil || len(out.batch) > 0 || out.close != nil
+// flushReady is a round of a writer: all that is queued, as far as the socket
+// takes it without waiting. A flusher does the rest.
+func (s *Session) flushReady(w *writer) {
+	s.mu.Lock()
+	out, any := s.takeLocked(w.batch[:0])
+	w.raw = s.raw
+	if !any {
+		s.flushEndedLocked()
+	}
+	s.mu.Unlock()
+	if !any {
+		return
+	}
+	w.batch = out.batch // it may have grown
+	defer clear(w.batch)
+	n, err := write(w, out, 0)
+	if err == errNotReady {
+		out.batch = slices.Clone(out.batch)
+		go s.flush(out, n)
+		return
+	}
+	s.mu.Lock()
+	ok := err == nil && out.close == nil
+	if ok {
+		s.wroteLocked(out.batch)
+		if s.anyLocked() {
+			s.srv.writers.add(s)
+		} else {
+			s.flushEndedLocked()
+		}
+	}
+	s.mu.Unlock()
+	if !ok {
+		if out, any := s.wrote(out, err); any {
+			go s.flush(out, 0)
+		}
+	}
 }
 
-// write sends it all, in as few writes as flushChunk allows.
-func write(conn net.Conn, out outgoing) error {
+// wrote takes what has been written, or lost, off the account, and returns the
+// next round. If there is none the flush has ended.
+func (s *Session) wrote(out outgoing, err error) (next outgoing, any bool) {
+	s.mu.Lock()
+	conn := s.conn
+	s.mu.Unlock()
+	if err == nil && out.close != nil {
+		// The peer's answer is read, and what is on its way to us, lest closing
+		// with unread data resets the connection under our last frames.
+		err = conn.SetReadDeadline(time.Now().Add(closeLinger))
+	}
+	if err != nil {
+		_ = conn.Close() // ends the reader too
+		s.cut(ReasonTransportError, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wroteLocked(out.batch)
+	if err != nil {
+		s.abandonLocked()
+	}
+	if next, any = s.takeLocked(nil); !any {
+		s.flushEndedLocked()
+	}
+	return next, any
+}
+
+// flushEndedLocked is the end of a flush: nothing is left to write.
+func (s *Session) flushEndedLocked() {
+	s.flushing = false
+	signal(&s.flushed)
+	s.endLocked()
+}
+
+func (s *Session) anyLocked() bool {
+	return s.pong != nil || !s.queue.empty() || s.closeFrame != nil
+}
+
+// takeLocked takes all there is to write, messages into dst; the close frame
+// goes last.
+func (s *Session) takeLocked(dst []*Message) (out outgoing, any bool) {
+	if !s.anyLocked() {
+		return out, false
+	}
+	out = outgoing{pong: s.pong, batch: s.queue.take(dst), close: s.closeFrame}
+	s.pong, s.closeFrame = nil, nil
+	return out, true
+}
+
+// write sends it all but the first skip bytes, in as few writes as flushChunk
+// allows. It returns how many bytes are sent, those skipped included.
+func write(dst io.Writer, out outgoing, skip int) (int, error) {
 	if out.pong == nil && out.close == nil && len(out.batch) == 1 {
-		_, err := conn.Write(out.batch[0].frame) // the common case needs no copy
-		return err
+		n, err := dst.Write(out.batch[0].frame[skip:]) // the common case needs no copy
+		return skip + n, err
 	}
 	buf := flushBuffers.Get().(*[]byte)
 	defer flushBuffers.Put(buf)
-	g := gatherer{conn: conn, buf: (*buf)[:0]}
+	g := gatherer{dst: dst, buf: (*buf)[:0], skip: skip}
 	g.add(out.pong)
 	for _, m := range out.batch {
 		g.add(m.frame)
 	}
 	g.add(out.close)
 	g.flush()
-	return g.err
+	return skip + g.n, g.err
 }
 
 // gatherer copies small frames together and writes large ones as they are.
 type gatherer struct {
-	conn net.Conn
+	dst  io.Writer
 	buf  []byte
+	skip int // bytes to leave out
+	n    int // bytes written
 	err  error
 }
 
 func (g *gatherer) add(frame []byte) {
+	left := min(g.skip, len(frame))
+	g.skip -= left
+	frame = frame[left:]
 	if len(g.buf)+len(frame) > cap(g.buf) {
 		g.flush()
 	}
@@ -113,6 +178,8 @@ func (g *gatherer) flush() {
 
 func (g *gatherer) write(b []byte) {
 	if g.err == nil && len(b) > 0 {
-		_, g.err = g.conn.Write(b)
+		var n int
+		n, g.err = g.dst.Write(b)
+		g.n += n
 	}
 }

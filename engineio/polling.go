@@ -127,16 +127,16 @@ func (s *Session) settleLocked(p *poll, now time.Time) (pollOutcome, []*Message,
 		// that came in one body with it: they would come out after its next
 		// connect. So they go first, and the close packet with the poll after.
 		s.armLocked(now, s.farewell.grace)
-		return pollCarries, s.queue.take(), nil
+		return pollCarries, s.queue.take(nil), nil
 	case s.phase == phaseClosing: // E-30, E-31
 		s.phase = phaseClosed
-		batch := s.queue.take()
+		batch := s.queue.take(nil)
 		if s.farewell.packet != nil {
 			batch = append(batch, s.farewell.packet)
 		}
 		return pollCarries, batch, nil
 	case !s.queue.empty():
-		return pollCarries, s.queue.take(), nil
+		return pollCarries, s.queue.take(nil), nil
 	case s.upgrade != upgradeProbed:
 		p.noopAt = time.Time{}
 		return pollWaits, nil, nil

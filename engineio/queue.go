@@ -1,5 +1,7 @@
 package engineio
 
+import "sync"
+
 // queue is what waits for one session. It is bounded by bytes and by count;
 // what is being written still counts, so that a peer that reads nothing costs
 // the bound once and not twice. Packets of the engine itself (heartbeats, the
@@ -9,11 +11,18 @@ package engineio
 // the account: otherwise one large message would make the next small one fail,
 // or not, depending on how fast the first is written.
 type queue struct {
-	items []*Message // waiting, in order
+	items []*Message  // waiting, in order
+	first [1]*Message // where items begins, for most often there is one
+	space *queueSpace // where it goes on in a burst
 
 	bytes, count         int // waiting and being written
 	freeBytes, freeCount int // the part of them that came with such a first batch
 }
+
+// queueSpace is room for the messages of a burst, on loan.
+type queueSpace [64]*Message
+
+var queueSpaces = sync.Pool{New: func() any { return new(queueSpace) }}
 
 // cost is what a message counts for.
 func (m *Message) cost() (bytes, count int) {
@@ -40,20 +49,38 @@ func (q *queue) push(batch []*Message, maxBytes, maxCount int) bool {
 	case q.bytes-q.freeBytes+bytes > maxBytes, q.count-q.freeCount+count > maxCount:
 		return false
 	}
-	q.items = append(q.items, batch...)
+	q.add(batch...)
 	q.bytes += bytes
 	q.count += count
 	return true
 }
 
 // force takes a packet of the engine itself.
-func (q *queue) force(m *Message) { q.items = append(q.items, m) }
+func (q *queue) force(m *Message) { q.add(m) }
 
-// take hands out everything that waits. Each batch goes back through done.
-func (q *queue) take() []*Message {
-	batch := q.items
+func (q *queue) add(batch ...*Message) {
+	if q.items == nil {
+		q.items = q.first[:0]
+	}
+	if n := len(q.items) + len(batch); n > cap(q.items) && n <= len(q.space) && q.space == nil {
+		q.space = queueSpaces.Get().(*queueSpace)
+		q.items = append(q.space[:0], q.items...)
+	}
+	q.items = append(q.items, batch...)
+}
+
+// take appends everything that waits to dst. Each batch goes back through done.
+func (q *queue) take(dst []*Message) []*Message {
+	dst = append(dst, q.items...)
+	clear(q.items)
+	clear(q.first[:])
 	q.items = nil
-	return batch
+	if q.space != nil {
+		clear(q.space[:])
+		queueSpaces.Put(q.space)
+		q.space = nil
+	}
+	return dst
 }
 
 // done takes a batch off the account.
@@ -66,7 +93,7 @@ func (q *queue) done(batch []*Message) {
 }
 
 // drop forgets what waits.
-func (q *queue) drop() { q.done(q.take()) }
+func (q *queue) drop() { q.done(q.take(nil)) }
 
 // empty reports whether nothing waits.
 func (q *queue) empty() bool { return len(q.items) == 0 }

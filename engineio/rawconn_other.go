@@ -11,3 +11,5 @@ import (
 func rawOf(net.Conn) syscall.RawConn { return nil }
 
 func readReady(uintptr, []byte) (n int, ready bool, err error) { panic("engineio: bug: no descriptor") }
+
+func writeReady(uintptr, []byte) (n int, err error) { panic("engineio: bug: no descriptor") }

@@ -40,3 +40,20 @@ func readReady(fd uintptr, b []byte) (n int, ready bool, err error) {
 		return n, true, nil
 	}
 }
+
+// writeReady writes as much as the descriptor takes without waiting.
+func writeReady(fd uintptr, b []byte) (n int, err error) {
+	for n < len(b) {
+		k, err := syscall.Write(int(fd), b[n:])
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+			return n, nil
+		case err != nil:
+			return n, err
+		}
+		n += k
+	}
+	return n, nil
+}

@@ -22,6 +22,7 @@ type Server struct {
 	log    *slog.Logger
 
 	workers workers
+	writers writers
 
 	mu       sync.Mutex
 	sessions map[string]*Session // all that have not ended, closed ones included
@@ -247,6 +248,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	case <-idle:
 		srv.workers.close()
 		srv.workers.running.Wait() // they have nothing to do
+		srv.writers.running.Wait()
 		return nil
 	case <-ctx.Done():
 	}

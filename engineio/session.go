@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -91,10 +92,11 @@ type Session struct {
 
 	// The WebSocket transport.
 	conn       net.Conn
-	probe      net.Conn // a WebSocket that may become conn
-	probes     int      // requests and goroutines that are busy with an upgrade
-	reading    bool     // the reader runs; it closes conn when it ends
-	flushing   bool     // a flusher runs
+	raw        syscall.RawConn // under conn; nil if writes must go through conn
+	probe      net.Conn        // a WebSocket that may become conn
+	probes     int             // requests and goroutines that are busy with an upgrade
+	reading    bool            // the reader runs; it closes conn when it ends
+	flushing   bool            // a flusher runs, or a writer will come
 	flushed    chan struct{}
 	pong       []byte // frame that answers the last WebSocket ping
 	closeFrame []byte // last frame, once the queue is empty
@@ -193,8 +195,8 @@ func (s *Session) enqueueLocked(m *Message) {
 	s.kickLocked()
 }
 
-// kickLocked gets moving whoever carries out what is queued: the held poll, or
-// a flusher, started if none runs.
+// kickLocked gets moving whoever carries out what is queued: the held poll, a
+// writer, or a flusher of the session's own.
 func (s *Session) kickLocked() {
 	switch s.transport {
 	case Polling:
@@ -202,9 +204,15 @@ func (s *Session) kickLocked() {
 			s.held.nudge()
 		}
 	case WebSocket:
-		if !s.flushing {
-			s.flushing = true
-			go s.flush()
+		if s.flushing || !s.anyLocked() {
+			return
+		}
+		s.flushing = true
+		if s.raw != nil {
+			s.srv.writers.add(s)
+		} else {
+			out, _ := s.takeLocked(nil)
+			go s.flush(out, 0)
 		}
 	}
 }

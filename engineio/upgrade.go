@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -119,7 +120,7 @@ func (s *Session) probeSequence(conn net.Conn, frames *frameReader) error {
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
-	return s.switchTransport(conn)
+	return s.switchTransport(conn, frames.raw)
 }
 
 // probeAnswer is "3probe".
@@ -163,7 +164,7 @@ func (s *Session) probed() {
 
 // switchTransport makes the WebSocket the session's transport. What is queued
 // leaves there; a poll that is still held gets nothing of it (E-45).
-func (s *Session) switchTransport(conn net.Conn) error {
+func (s *Session) switchTransport(conn net.Conn, raw syscall.RawConn) error {
 	s.mu.Lock()
 	if s.phase != phaseOpen {
 		s.mu.Unlock()
@@ -172,7 +173,7 @@ func (s *Session) switchTransport(conn net.Conn) error {
 	s.kickLocked() // the held poll, to its 400 (E-44)
 	s.transport = WebSocket
 	s.upgrade = upgradeDone
-	s.conn, s.probe = conn, nil
+	s.conn, s.raw, s.probe = conn, raw, nil
 	s.probes--
 	s.reading = true
 	if !s.queue.idle() {

@@ -17,7 +17,7 @@ func (srv *Server) openWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	frames := newFrameReader(conn, ahead, srv.cfg.MaxPayload)
 	s := srv.newSession(r, WebSocket)
-	s.conn = conn
+	s.conn, s.raw = conn, frames.raw
 	s.reading = true
 	// The open packet is the head of the queue: nothing can be sent before it
 	// (E-36).
