@@ -17,6 +17,7 @@ type Message struct {
 	body   []byte // payload, a part of frame: '4' and the text, or the raw bytes
 	binary bool
 
+	plain   bool // not to be compressed
 	control bool // a packet of the engine itself, free of charge in queues
 
 	once sync.Once
@@ -35,6 +36,12 @@ func NewBinaryMessage(data []byte) *Message {
 	head := len(frame)
 	frame = append(frame, data...)
 	return &Message{frame: frame, body: frame[head:], binary: true}
+}
+
+// Uncompressed returns the same message, but it is never compressed, and
+// neither is what leaves together with it (E-22).
+func (m *Message) Uncompressed() *Message {
+	return &Message{frame: m.frame, body: m.body, binary: m.binary, control: m.control, plain: true}
 }
 
 // newPacketMessage encodes a text packet of any type, for the queue takes

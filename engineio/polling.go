@@ -64,7 +64,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 		outcome, batch, refused := s.settlePoll(p)
 		switch outcome {
 		case pollCarries:
-			s.carry(w, batch)
+			s.carry(w, r, batch)
 			return
 		case pollRefused:
 			s.srv.refuse(w, r, refused)
@@ -166,10 +166,11 @@ func (s *Session) pollAborted(p *poll) {
 }
 
 // carry ends a poll with packets.
-func (s *Session) carry(w http.ResponseWriter, batch []*Message) {
-	var size int
+func (s *Session) carry(w http.ResponseWriter, r *http.Request, batch []*Message) {
+	size, plain := 0, false
 	for _, m := range batch {
 		size += len(m.polling()) + 1
+		plain = plain || m.plain
 	}
 	body := make([]byte, 0, size)
 	for i, m := range batch {
@@ -177,6 +178,14 @@ func (s *Session) carry(w http.ResponseWriter, batch []*Message) {
 			body = append(body, separator)
 		}
 		body = append(body, m.polling()...)
+	}
+	h := w.Header()
+	if !plain && h.Get("Content-Encoding") == "" { // E-22
+		h.Add("Vary", "Accept-Encoding")
+		var name string
+		if body, name = compress(body, r); name != "" {
+			h.Set("Content-Encoding", name)
+		}
 	}
 	err := s.srv.answer(w, body)
 
