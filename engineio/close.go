@@ -109,7 +109,7 @@ func (s *Session) closeLocked(c Cause, f farewell) {
 	if s.cancel != nil {
 		s.cancel(c)
 	}
-	s.srv.closed(c.Reason)
+	s.srv.closed(s.transport, c.Reason)
 	go s.afterClose(c)
 
 	switch {

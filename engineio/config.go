@@ -46,6 +46,8 @@ type Config struct {
 	// to the client (E-4, code 4).
 	Allow func(r *http.Request) error
 
+	Observer Observer // nil: nobody is told
+
 	Logger *slog.Logger // nil: nothing is logged
 }
 
@@ -62,6 +64,9 @@ func (c Config) withDefaults() Config {
 	c.QueueMessages = cmp.Or(c.QueueMessages, 4096)
 	if len(c.Transports) == 0 {
 		c.Transports = []Transport{Polling, WebSocket}
+	}
+	if c.Observer == nil {
+		c.Observer = unobserved{}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

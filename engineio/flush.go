@@ -65,6 +65,7 @@ func (s *Session) flushReady(w *writer) {
 	s.mu.Lock()
 	ok := err == nil && out.close == nil
 	if ok {
+		s.srv.sentFrames(out)
 		s.wroteLocked(out.batch)
 		if s.anyLocked() {
 			s.srv.writers.add(s)
@@ -94,6 +95,8 @@ func (s *Session) wrote(out outgoing, err error) (next outgoing, any bool) {
 	if err != nil {
 		_ = conn.Close() // ends the reader too
 		s.cut(ReasonTransportError, err)
+	} else {
+		s.srv.sentFrames(out)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

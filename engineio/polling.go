@@ -40,7 +40,10 @@ func (srv *Server) openPolling(w http.ResponseWriter, r *http.Request) {
 	}
 	// What the application sent meanwhile waits for the next poll: clients
 	// expect the open packet alone (E-6).
-	_ = srv.answer(w, AppendPacket(nil, Packet{Type: PacketOpen, Data: srv.openJSON(s)}))
+	body := AppendPacket(nil, Packet{Type: PacketOpen, Data: srv.openJSON(s)})
+	if srv.answer(w, body) == nil {
+		srv.cfg.Observer.Sent(Polling, 1, len(body))
+	}
 }
 
 // servePoll answers a GET with what is queued, or holds it until something is
@@ -194,7 +197,9 @@ func (s *Session) carry(w http.ResponseWriter, r *http.Request, batch []*Message
 	s.mu.Unlock()
 	if err != nil {
 		s.cut(ReasonTransportError, err)
+		return
 	}
+	s.srv.cfg.Observer.Sent(Polling, len(batch), size-1)
 }
 
 // answer writes the 200 of a GET, all the way to the connection: an error

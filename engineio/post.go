@@ -95,6 +95,7 @@ func (s *Session) takePost(w http.ResponseWriter, r *http.Request) *refusal {
 		return refuseUnknownSession
 	}
 	defer s.endReceive()
+	s.srv.cfg.Observer.Received(Polling, 1+bytes.Count(body.Bytes(), []byte{separator}), body.Len())
 	return s.receivePayload(body.Bytes())
 }
 

@@ -37,7 +37,7 @@ func forbidden(message string) *refusal {
 
 // refuse answers a request with a refusal. It runs before any 101 (E-5).
 func (srv *Server) refuse(w http.ResponseWriter, r *http.Request, why *refusal) {
-	srv.countRefusal()
+	srv.countRefusal(why)
 	srv.log.DebugContext(r.Context(), "request refused", "code", why.code, "status", why.status,
 		"message", why.message)
 	h := w.Header()

@@ -137,6 +137,7 @@ func (srv *Server) add(s *Session) bool {
 	srv.sessions[s.id] = s
 	srv.stats.Open++
 	srv.stats.Opened++
+	srv.cfg.Observer.SessionOpened(s.transport) // which is still the first one
 	return true
 }
 
@@ -148,9 +149,10 @@ func (srv *Server) session(id string) *Session {
 }
 
 // closed counts a session that closes.
-func (srv *Server) closed(reason Reason) {
+func (srv *Server) closed(t Transport, reason Reason) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
+	srv.cfg.Observer.SessionClosed(t, reason)
 	srv.stats.Open--
 	srv.stats.Closed[reason]++
 }
@@ -184,12 +186,14 @@ func (srv *Server) leave() {
 }
 
 func (srv *Server) upgraded() {
+	srv.cfg.Observer.UpgradeEnded(true)
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	srv.stats.Upgraded++
 }
 
-func (srv *Server) countRefusal() {
+func (srv *Server) countRefusal(why *refusal) {
+	srv.cfg.Observer.Refused(why.code, why.status)
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	srv.stats.Refused++

@@ -145,6 +145,7 @@ func (s *Session) Send(batch ...*Message) error {
 		return ErrClosed
 	}
 	if !s.queue.push(batch, s.srv.cfg.QueueBytes, s.srv.cfg.QueueMessages) {
+		s.srv.cfg.Observer.QueueOverflowed(s.queue.count, s.queue.bytes)
 		// On WebSocket the close frame follows what is being written, if the
 		// peer takes that within the write timeout.
 		s.closeLocked(Cause{ReasonSlow, ErrSlow},

@@ -82,6 +82,7 @@ func (s *Session) probeUpgrade(conn net.Conn, frames *frameReader) {
 
 // upgradeFailed makes place for another try.
 func (s *Session) upgradeFailed() {
+	s.srv.cfg.Observer.UpgradeEnded(false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.probe = nil

@@ -71,8 +71,10 @@ func (s *Session) readMessages(frames *frameReader) error {
 		}
 		switch op {
 		case ws.OpText:
+			s.srv.cfg.Observer.Received(WebSocket, 1, len(data))
 			s.receiveFrame(ParsePacket(data)) // E-35: one packet, no separator
 		case ws.OpBinary:
+			s.srv.cfg.Observer.Received(WebSocket, 1, len(data))
 			s.receiveFrame(Packet{Type: PacketMessage, Data: data, Binary: true}, nil)
 		case ws.OpPing:
 			s.answerPing(data)

@@ -2,6 +2,7 @@ package engineio_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -77,7 +78,8 @@ func numbered(i, size int) string {
 // A socket that is full in the middle of a frame gets the rest later, whole
 // and in order, and other sessions do not wait for it.
 func TestFullSocket(t *testing.T) {
-	r := newTCPRig(t, engineio.Config{QueueBytes: 64 << 20, QueueMessages: 1 << 20})
+	var c tally
+	r := newTCPRig(t, engineio.Config{QueueBytes: 64 << 20, QueueMessages: 1 << 20, Observer: &c})
 	stuck, a := r.dial()
 	other, b := r.dial()
 	const messages = 400
@@ -104,9 +106,14 @@ func TestFullSocket(t *testing.T) {
 			t.Fatalf("message %d: got %.20q (%d bytes), %v", i, got, len(got), err)
 		}
 	}
-	if err := a.Flushed(t.Context()); err != nil {
+	if err := errors.Join(a.Flushed(t.Context()), b.Flushed(t.Context())); err != nil {
 		t.Fatal(err)
 	}
+	c.mu.Lock()
+	if got, want := c.n["packets to websocket"], 2+messages+messages/10; got != want {
+		t.Errorf("packets counted: got %d, want %d", got, want)
+	}
+	c.mu.Unlock()
 	if err := a.Send(engineio.NewMessage([]byte("again"))); err != nil {
 		t.Fatal(err)
 	}
