@@ -122,6 +122,10 @@ var mayStart = slices.Concat([]string{"client", "engineio", "internal/cli", "int
 // nothing. Everything else is given one.
 var mayMakeContext = slices.Concat([]string{"cmd/larder", "internal/cli", "internal/node", "test/conformance"}, testOnly)
 
+// mayExit lists the programs beside cmd: only their package main may end the
+// process.
+var mayExit = []string{"test/conformance"}
+
 // notClauses look like a clause and are none.
 var notClauses = []string{"P-256", "P-384", "P-521"}
 
