@@ -66,7 +66,7 @@ func (c Config) withDefaults() Config {
 		c.Transports = []Transport{Polling, WebSocket}
 	}
 	if c.Observer == nil {
-		c.Observer = unobserved{}
+		c.Observer = Unobserved{}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

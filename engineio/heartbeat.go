@@ -73,7 +73,7 @@ func (s *Session) beatLocked(now time.Time) {
 	if left < timeout/2 {
 		left = timeout
 	}
-	s.pinged = true
+	s.pinged, s.pingedAt = true, now
 	s.armLocked(now, left)
 	s.enqueueLocked(pingMessage) // E-56, E-57: a packet like any other, never skipped
 }
@@ -89,5 +89,6 @@ func (s *Session) ponged() {
 		return
 	}
 	s.pinged = false
+	s.srv.cfg.Observer.Ponged(now.Sub(s.pingedAt))
 	s.armLocked(now, s.srv.cfg.PingInterval)
 }

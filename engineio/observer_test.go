@@ -16,6 +16,7 @@ import (
 
 // tally is an Observer that writes everything down.
 type tally struct {
+	engineio.Unobserved
 	mu sync.Mutex
 	n  map[string]int
 }
@@ -34,8 +35,8 @@ func (c *tally) SessionClosed(t engineio.Transport, r engineio.Reason) {
 	c.add(1, "closed", string(t), string(r))
 }
 
-func (c *tally) Refused(code, status int) {
-	c.add(1, "refused", string(rune('0'+code)), http.StatusText(status))
+func (c *tally) Refused(why engineio.Refusal) {
+	c.add(1, "refused", string(rune('0'+why.Code)), http.StatusText(why.Status), why.Cause)
 }
 
 func (c *tally) UpgradeEnded(ok bool) {
@@ -120,7 +121,13 @@ func TestObserver(t *testing.T) {
 			t.Fatal("EIO 3 was let in")
 		}
 		r.unknown(r.get(&wire.Polling{Client: r.client, Base: wire.URL + "/engine.io/", SID: "x"}))
-		want(t, map[string]int{"refused 5 Bad Request": 1, "refused 1 Bad Request": 1})
+		want(t, map[string]int{"refused 5 Bad Request old_client": 1, "refused 1 Bad Request session_unknown": 1})
+		for _, query := range []string{"?EIO=4&transport=webtransport", "?EIO=4&transport=polling&j=0"} {
+			if reply, err := wire.Do(r.Context(), r.client, "GET", wire.URL+"/engine.io/"+query, "", nil, ""); err != nil || reply.Status != 400 {
+				t.Fatalf("%s: got %d, %v, want 400", query, reply.Status, err)
+			}
+		}
+		want(t, map[string]int{"refused 0 Bad Request webtransport": 1, "refused 3 Bad Request jsonp": 1})
 
 		r.open()
 		c.take()

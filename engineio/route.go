@@ -50,7 +50,7 @@ func (srv *Server) checkOrigin(r *http.Request) *refusal {
 	if srv.cfg.CORS == nil && !wantsWebSocket(r) || srv.cors.Allows(r) {
 		return nil
 	}
-	return forbidden(srv.cors.refusal(r))
+	return forbidden(srv.cors.refusal(r), CauseOrigin)
 }
 
 // check goes through the checks in the order of E-3. It returns the session of
@@ -60,12 +60,14 @@ func (srv *Server) check(r *http.Request) (*Session, *refusal) {
 	t := Transport(q.Get("transport"))
 	upgrade := wantsWebSocket(r)
 	switch {
+	case t == "webtransport":
+		return nil, refuseWebTransport
 	case !slices.Contains(srv.cfg.Transports, t):
 		return nil, refuseTransport
 	case !legalHeader(r.Header.Get("Origin")):
 		return nil, refuseBadRequest
-	case q.Has("j"): // E-34
-		return nil, refuseBadRequest
+	case q.Has("j"):
+		return nil, refuseJSONP
 	case upgrade != (t == WebSocket):
 		return nil, srv.mismatch(r, q.Get("sid"))
 	}
@@ -111,14 +113,17 @@ func (srv *Server) checkOpen(r *http.Request) *refusal {
 	}
 	if srv.cfg.Allow != nil {
 		if err := srv.cfg.Allow(r); err != nil {
-			return forbidden(err.Error())
+			return forbidden(err.Error(), CauseForbidden)
 		}
 	}
-	if version := r.URL.Query()["EIO"]; len(version) != 1 || version[0] != "4" { // E-2
-		srv.log.InfoContext(r.Context(), "client of another protocol version refused", "eio", version)
-		return refuseProtocol
+	switch version := r.URL.Query()["EIO"]; { // E-2
+	case len(version) == 1 && version[0] == "4":
+		return nil
+	case len(version) == 1 && version[0] == "3":
+		srv.log.InfoContext(r.Context(), "client of Socket.IO 1 or 2 refused: it needs socket.io-client 3 or later")
+		return refuseOldClient
 	}
-	return nil
+	return refuseProtocol
 }
 
 // legalHeader reports whether a header value has only characters that a header

@@ -193,7 +193,7 @@ func (srv *Server) upgraded() {
 }
 
 func (srv *Server) countRefusal(why *refusal) {
-	srv.cfg.Observer.Refused(why.code, why.status)
+	srv.cfg.Observer.Refused(Refusal{why.code, why.status, why.cause})
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	srv.stats.Refused++

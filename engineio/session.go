@@ -85,6 +85,7 @@ type Session struct {
 	timer    *time.Timer
 	deadline time.Time // when timer has something to do, in absolute terms (E-59)
 	pinged   bool      // a ping is out, deadline is the pong's
+	pingedAt time.Time // when it was queued
 
 	// The polling transport.
 	held    *poll // the GET that waits

@@ -155,14 +155,17 @@ func (c *conn) connect(p Packet) error {
 	}
 	n := c.server.lookup(p.Namespace)
 	if n == nil {
+		c.server.cfg.Observer.ConnectRefused("")
 		c.refuse(p.Namespace, &Refusal{Message: messageNoNamespace}) // S-5
 		return nil
 	}
 	if count >= c.server.cfg.MaxNamespaces {
+		c.server.cfg.Observer.ConnectRefused(n.name)
 		c.refuse(p.Namespace, &Refusal{Message: messageTooMany})
 		return nil
 	}
 	if len(p.Data) > c.server.cfg.MaxAuthBytes {
+		c.server.cfg.Observer.ConnectRefused(n.name)
 		c.refuse(p.Namespace, &Refusal{Message: messageLargeAuth})
 		return nil
 	}
@@ -174,6 +177,7 @@ func (c *conn) connect(p Packet) error {
 	defer s.exit()
 	if err := n.admit(s.handlerCtx, s); err != nil {
 		s.leave(engineio.Cause{Reason: ReasonServerDisconnect, Err: err}, false)
+		c.server.cfg.Observer.ConnectRefused(n.name)
 		c.refuse(p.Namespace, c.refusal(err))
 		return nil
 	}

@@ -35,6 +35,9 @@ type Config struct {
 	MaxAcks        int // outstanding per socket: 64. S-24
 	MaxAuthBytes   int // payload of a CONNECT, which is kept with the socket: 16 KiB
 
+	// Observer is told of everything, and replaces Engine.Observer. Nil: nobody is.
+	Observer Observer
+
 	Logger *slog.Logger // nil: nothing is logged
 }
 
@@ -68,6 +71,11 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Observer == nil {
+		c.Observer = Unobserved{}
+	} else {
+		c.Engine.Observer = c.Observer
 	}
 	if c.Engine.Logger == nil {
 		c.Engine.Logger = c.Logger

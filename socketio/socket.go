@@ -283,6 +283,7 @@ func (s *Socket) finish() {
 	}
 	if opened {
 		s.nsp.disconnected(s, reason)
+		s.nsp.server.cfg.Observer.SocketLeft(s.nsp.name, reason)
 	}
 	s.nsp.members.forget(s)
 }
@@ -296,6 +297,7 @@ func (s *Socket) open() {
 	if !opened {
 		return
 	}
+	s.nsp.server.cfg.Observer.SocketJoined(s.nsp.name)
 	if err := s.nsp.connected(s.handlerCtx, s); err != nil {
 		// A socket that is half set up would be silent for ever. The
 		// connection goes, so that the client tries again.
