@@ -59,7 +59,7 @@ var may = map[string][]string{
 	// Around it.
 	"internal/config":    {},
 	"internal/console":   {},
-	"internal/telemetry": {"api"},
+	"internal/telemetry": {"api", "engineio", "socketio"},
 	"internal/node":      {anything},
 	"internal/cli": {
 		"api", "client", "internal/account", "internal/auth", "internal/command", "internal/config",
@@ -88,6 +88,7 @@ var modules = map[string][]string{
 	"internal/gateway":         {"github.com/gobwas/ws"},
 	"internal/httpapi":         {"github.com/danielgtaylor/huma/v2", "github.com/google/uuid"},
 	"internal/config":          {"github.com/joho/godotenv"},
+	"internal/telemetry":       {"github.com/prometheus/client_golang"},
 	"internal/testkit":         {anything},
 	"internal/testkit/wire":    {"github.com/coder/websocket", "github.com/gobwas/ws"},
 }

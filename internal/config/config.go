@@ -43,6 +43,7 @@ type Config struct {
 	LogFormat     string // text, json, or empty: text on a terminal
 	Debug         string
 	Timezone      *time.Location
+	MetricsToken  string // empty: metrics are for this machine alone
 }
 
 // Address is where the node listens.
@@ -54,7 +55,7 @@ type Settings struct {
 	other map[string]bool // flags of the command itself, which have no variable
 
 	host, frontend, secret, database, dataDir, adminEmail, adminPassword string
-	logLevel, logFormat, debug, timezone, maxPayload                     string
+	logLevel, logFormat, debug, timezone, maxPayload, metricsToken       string
 	port                                                                 int
 	jwtTTL, pingInterval, pingTimeout, connectTimeout                    time.Duration
 }
@@ -78,6 +79,7 @@ func Bind(f *flag.FlagSet) *Settings {
 	f.DurationVar(&s.connectTimeout, "connect-timeout", 10*time.Second, "how long a connection may go without joining a namespace")
 	f.StringVar(&s.maxPayload, "max-payload", "1MB", "largest Socket.IO message")
 	f.StringVar(&s.timezone, "timezone", "UTC", "where the day of an NGO's daily capacity begins")
+	f.StringVar(&s.metricsToken, "metrics-token", "", "token that /metrics asks for, at least 16 bytes (default: only this machine may read it)")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&s.logFormat, "log-format", "", "text or json (default: text on a terminal)")
 	f.StringVar(&s.debug, "debug", "", "comma list of wire logs to turn on: socket.io:*, engine:*")
@@ -173,7 +175,7 @@ func (s *Settings) validate(value func(name string) string, found *faults) Confi
 	c := Config{
 		Host: s.host, Port: s.port, JWTSecret: s.secret, JWTTTL: s.jwtTTL, DatabaseURL: s.database, DataDir: s.dataDir,
 		AdminEmail: s.adminEmail, AdminPassword: s.adminPassword, PingInterval: s.pingInterval, PingTimeout: s.pingTimeout,
-		ConnectTime: s.connectTimeout, LogFormat: s.logFormat, Debug: s.debug,
+		ConnectTime: s.connectTimeout, LogFormat: s.logFormat, Debug: s.debug, MetricsToken: s.metricsToken,
 	}
 	fault := func(name, format string, args ...any) { found.add(EnvName(name), format, args...) }
 	if c.Port < 0 || c.Port > 65535 {
@@ -181,6 +183,9 @@ func (s *Settings) validate(value func(name string) string, found *faults) Confi
 	}
 	if c.JWTSecret != "" && len(c.JWTSecret) < 16 {
 		fault("jwt-secret", "at least 16 bytes are needed")
+	}
+	if c.MetricsToken != "" && len(c.MetricsToken) < 16 {
+		fault("metrics-token", "at least 16 bytes are needed")
 	}
 	for _, d := range []struct {
 		name  string

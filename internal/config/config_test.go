@@ -82,7 +82,7 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 		"port": "80", "jwt-ttl": "1h", "ping-interval": "1s", "ping-timeout": "2s", "connect-timeout": "3s", "max-payload": "2MB",
 		"timezone": "Asia/Kolkata", "log-level": "debug", "log-format": "json", "jwt-secret": "0123456789abcdef",
 		"frontend-url": "https://a.example/, http://b.example:8080", "database-url": "sqlite:/tmp/x.db",
-		"super-admin-email": "a@example.org", "super-admin-password": "long enough",
+		"super-admin-email": "a@example.org", "super-admin-password": "long enough", "metrics-token": "fedcba9876543210",
 	}
 	env := map[string]string{}
 	f.VisitAll(func(fl *flag.Flag) {
@@ -101,6 +101,7 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 		JWTTTL: time.Hour, DatabaseURL: "sqlite:/tmp/x.db", DataDir: "x", AdminEmail: "a@example.org", AdminPassword: "long enough",
 		PingInterval: time.Second, PingTimeout: 2 * time.Second, ConnectTime: 3 * time.Second, MaxPayload: 2_000_000,
 		LogLevel: slog.LevelDebug, LogFormat: "json", Debug: "x", Timezone: c.Timezone,
+		MetricsToken: "fedcba9876543210",
 	}
 	if diff := cmp.Diff(want, c, cmp.Comparer(func(a, b *time.Location) bool { return a == b })); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -114,6 +115,7 @@ func TestBounds(t *testing.T) {
 	for name, tc := range map[string]struct{ good, bad []string }{
 		"PORT":            {[]string{"0", "65535"}, []string{"-1", "65536", "x", "3000.5"}},
 		"JWT_SECRET":      {[]string{"0123456789abcdef"}, []string{"0123456789abcde"}},
+		"METRICS_TOKEN":   {[]string{"0123456789abcdef"}, []string{"0123456789abcde"}},
 		"JWT_TTL":         {[]string{"1s", "8760h"}, []string{"0", "-1h", "7d", "x"}},
 		"PING_INTERVAL":   {[]string{"1ms", "25s"}, []string{"0s", "-1s", "25", "999us"}},
 		"PING_TIMEOUT":    {[]string{"1ms"}, []string{"0s", "20"}},

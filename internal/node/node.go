@@ -62,6 +62,7 @@ type Node struct {
 	tailer   *eventlog.Tailer
 	timer    *timer.Timer
 	health   *telemetry.Health
+	metrics  *telemetry.Metrics
 	madeUp   MadeUp
 	auth     *auth.Auth
 }
@@ -102,7 +103,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, wire io.Write
 	}
 	queries := query.NewService(n.store, cfg.Timezone)
 	cors := &engineio.CORS{Origins: cfg.FrontendURLs, Setting: "FRONTEND_URL", Logger: log}
-	if n.sio, err = newSocketIO(cfg, cors, log, wire); err != nil {
+	n.metrics = telemetry.NewMetrics(gateway.Namespaces...)
+	if n.sio, err = newSocketIO(cfg, cors, n.metrics, log, wire); err != nil {
 		return nil, err
 	}
 	n.gateway = gateway.New(n.sio, n.auth, queries, log)
@@ -115,7 +117,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, wire io.Write
 		Health: func(ctx context.Context) api.Health { return n.health.Report(ctx, log) },
 		Ready:  func(ctx context.Context) api.Health { return n.health.Ready(ctx, log) },
 	}, log)
-	n.server = newHTTPServer(httpapi.Edge(n.routes(rest, cors), log), log)
+	n.server = newHTTPServer(httpapi.Edge(n.routes(rest, cors, httpapi.Metrics(n.metrics.Handler(), cfg.MetricsToken)), log), log)
 	if n.listener == nil {
 		if n.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address()); err != nil {
 			return nil, fmt.Errorf("listen: %w", err)
@@ -143,13 +145,14 @@ func (n *Node) tokens(cfg config.Config) (*auth.Tokens, error) {
 	return auth.NewTokens(secret, cfg.JWTTTL), nil
 }
 
-func newSocketIO(cfg config.Config, cors *engineio.CORS, log *slog.Logger, wire io.Writer) (*socketio.Server, error) {
+func newSocketIO(cfg config.Config, cors *engineio.CORS, observer socketio.Observer, log *slog.Logger, wire io.Writer) (*socketio.Server, error) {
 	sio, err := socketio.NewServer(socketio.Config{
 		Engine: engineio.Config{
 			PingInterval: cfg.PingInterval, PingTimeout: cfg.PingTimeout, MaxPayload: cfg.MaxPayload, CORS: cors,
 			Logger: telemetry.Wire(log, wire, cfg.LogFormat, cfg.Debug, "engine"),
 		},
 		ConnectTimeout: cfg.ConnectTime,
+		Observer:       observer,
 		Logger:         telemetry.Wire(log, wire, cfg.LogFormat, cfg.Debug, "socket.io"),
 	})
 	if err != nil {
@@ -175,9 +178,10 @@ func (n *Node) joinLog(ctx context.Context, waker *eventlog.Waker) error {
 
 // routes is everything that the node serves. The engine answers for its path
 // itself, cross-origin rules included; the same rules guard all else.
-func (n *Node) routes(rest *httpapi.API, cors *engineio.CORS) http.Handler {
+func (n *Node) routes(rest *httpapi.API, cors *engineio.CORS, metrics http.Handler) http.Handler {
 	inner := http.NewServeMux()
 	rest.Mount(inner)
+	inner.Handle("/metrics", metrics)
 	console.Routes(inner)
 	known := httpapi.Mux(inner)
 	guarded := cors.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
