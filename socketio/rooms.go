@@ -24,8 +24,23 @@ type registry struct {
 // membership is a socket's side of the registry, guarded by the registry's mutex.
 type membership struct {
 	state memberState
-	rooms []string // own id not included; kept through OnDisconnect
-	mark  uint64   // the selection that last met this socket
+	at    int    // in the list of all
+	seats []seat // own room not included; kept through OnDisconnect
+	mark  uint64 // the selection that last met this socket
+}
+
+// A seat is where a socket is in a room it has joined, so that a room needs no
+// index of its members. Before the socket is connected, and after it has left,
+// only the name counts.
+type seat struct {
+	name string
+	room *room
+	at   int // in room.list
+}
+
+// seat returns the index of a room in the seats of m, or -1.
+func (m *membership) seat(name string) int {
+	return slices.IndexFunc(m.seats, func(p seat) bool { return p.name == name })
 }
 
 type memberState byte
@@ -51,9 +66,9 @@ func (g *registry) add(s *Socket) bool {
 		g.rooms = make(map[string]*room)
 	}
 	g.ids[s.id] = s
-	g.all.add(s)
-	for _, name := range s.member.rooms {
-		g.enterLocked(name, s)
+	s.member.at = g.all.add(s)
+	for i := range s.member.seats {
+		g.sitLocked(s, &s.member.seats[i])
 	}
 	return true
 }
@@ -68,9 +83,11 @@ func (g *registry) remove(s *Socket) {
 		return
 	}
 	delete(g.ids, s.id)
-	g.all.remove(s)
-	for _, name := range s.member.rooms {
-		g.leaveLocked(name, s)
+	if moved := g.all.remove(s.member.at); moved != nil {
+		moved.member.at = s.member.at
+	}
+	for _, p := range s.member.seats {
+		g.vacateLocked(p)
 	}
 }
 
@@ -78,7 +95,7 @@ func (g *registry) remove(s *Socket) {
 func (g *registry) forget(s *Socket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s.member.state, s.member.rooms = memberForgotten, nil
+	s.member.state, s.member.seats = memberForgotten, nil
 }
 
 func (g *registry) join(s *Socket, rooms []string) {
@@ -113,17 +130,12 @@ func (g *registry) leaveAll(rooms, leave []string) {
 
 func (g *registry) joinLocked(s *Socket, rooms []string) {
 	for _, name := range rooms {
-		if name == s.id || s.member.state >= memberGone {
+		if name == s.id || s.member.state >= memberGone || s.member.seat(name) >= 0 {
 			continue
 		}
-		if s.member.state == memberPending {
-			if !slices.Contains(s.member.rooms, name) {
-				s.member.rooms = append(s.member.rooms, name)
-			}
-			continue
-		}
-		if g.enterLocked(name, s) {
-			s.member.rooms = append(s.member.rooms, name)
+		s.member.seats = append(s.member.seats, seat{name: name})
+		if s.member.state == memberJoined {
+			g.sitLocked(s, &s.member.seats[len(s.member.seats)-1])
 		}
 	}
 }
@@ -133,34 +145,35 @@ func (g *registry) leaveRoomsLocked(s *Socket, rooms []string) {
 		return
 	}
 	for _, name := range rooms {
-		i := slices.Index(s.member.rooms, name)
+		i := s.member.seat(name)
 		if i < 0 {
 			continue
 		}
-		s.member.rooms = slices.Delete(s.member.rooms, i, i+1)
+		p := s.member.seats[i]
+		s.member.seats = slices.Delete(s.member.seats, i, i+1)
 		if s.member.state == memberJoined {
-			g.leaveLocked(name, s)
+			g.vacateLocked(p)
 		}
 	}
 }
 
-// enterLocked puts s into a room and reports whether it was not there before.
-func (g *registry) enterLocked(name string, s *Socket) bool {
-	r := g.rooms[name]
+// sitLocked puts s into the room that p names.
+func (g *registry) sitLocked(s *Socket, p *seat) {
+	r := g.rooms[p.name]
 	if r == nil {
-		r = new(room)
-		g.rooms[name] = r
+		r = &room{}
+		g.rooms[p.name] = r
 	}
-	return r.add(s)
+	p.room, p.at = r, r.add(s)
 }
 
-func (g *registry) leaveLocked(name string, s *Socket) {
-	r := g.rooms[name]
-	if r == nil {
-		return
+// vacateLocked takes the socket that sits there out of its room.
+func (g *registry) vacateLocked(p seat) {
+	if moved := p.room.remove(p.at); moved != nil {
+		moved.member.seats[moved.member.seat(p.name)].at = p.at
 	}
-	if r.remove(s); len(r.list) == 0 {
-		delete(g.rooms, name)
+	if len(p.room.list) == 0 {
+		delete(g.rooms, p.name)
 	}
 }
 
@@ -171,7 +184,12 @@ func (g *registry) roomsOf(s *Socket) []string {
 	if s.member.state == memberForgotten {
 		return nil
 	}
-	return append([]string{s.id}, s.member.rooms...)
+	rooms := make([]string, 0, 1+len(s.member.seats))
+	rooms = append(rooms, s.id)
+	for _, p := range s.member.seats {
+		rooms = append(rooms, p.name)
+	}
+	return rooms
 }
 
 func (g *registry) len() int {
@@ -247,42 +265,34 @@ func (g *registry) pickLocked(picked, list []*Socket) []*Socket {
 
 // A room is a set of sockets whose list can be handed out without copying: it
 // is copied when a member leaves a list that somebody may still be reading.
+// Where in the list a socket is, the socket's own side knows.
 type room struct {
-	index  map[*Socket]int
 	list   []*Socket
 	shared bool
 }
 
-func (r *room) add(s *Socket) bool {
-	if _, in := r.index[s]; in {
-		return false
-	}
-	if r.index == nil {
-		r.index = make(map[*Socket]int)
-	}
-	r.index[s] = len(r.list)
+// add appends s and returns its place.
+func (r *room) add(s *Socket) (at int) {
 	r.list = append(r.list, s) // readers of a shared list do not look past its end
-	return true
+	return len(r.list) - 1
 }
 
-func (r *room) remove(s *Socket) {
-	i, in := r.index[s]
-	if !in {
-		return
-	}
-	delete(r.index, s)
+// remove takes out who is at that place. If another socket moves there, it is
+// returned.
+func (r *room) remove(at int) (moved *Socket) {
 	if r.shared {
 		r.list, r.shared = slices.Clone(r.list), false
 	}
 	last := len(r.list) - 1
-	if moved := r.list[last]; moved != s {
-		r.list[i] = moved
-		r.index[moved] = i
+	if at != last {
+		moved = r.list[last]
+		r.list[at] = moved
 	}
 	r.list[last] = nil
 	if r.list = r.list[:last]; last == 0 {
-		r.index, r.list = nil, nil // after a crowd, give its memory back
+		r.list = nil // after a crowd, give its memory back
 	}
+	return moved
 }
 
 // share returns the list for reading outside the lock.
