@@ -105,10 +105,7 @@ func (s *Session) closeLocked(c Cause, f farewell) {
 	}
 	s.timer.Stop()
 	signal(&s.drained)
-	s.cause = c
-	if s.cancel != nil {
-		s.cancel(c)
-	}
+	s.life.End(c)
 	s.srv.closed(s.transport, c.Reason)
 	go s.afterClose(c)
 
@@ -131,8 +128,11 @@ func (s *Session) closeLocked(c Cause, f farewell) {
 func (s *Session) afterClose(c Cause) {
 	s.mu.Lock()
 	hard := s.farewell.code == 0
-	conn, probe := s.conn, s.probe
+	conn, probe, receiver := s.conn, s.probe, s.receiver
 	s.mu.Unlock()
+	if r, ok := receiver.(ClosingReceiver); ok { // else it is not there yet, and does nothing
+		r.Closing(c)
+	}
 	if probe != nil {
 		_ = probe.Close() // E-49
 	}

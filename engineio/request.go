@@ -2,7 +2,6 @@ package engineio
 
 import (
 	"bufio"
-	"context"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -71,15 +70,3 @@ func (r *Request) Query() url.Values {
 	values, _ := url.ParseQuery(query) // what is malformed is left out, as in url.URL.Query
 	return values
 }
-
-// detached is the parent of the contexts of sessions. The context of the
-// opening request ends with it, and is not kept for its values: they would hold
-// on to what net/http and its middlewares know of a request that is long over.
-type detached struct{}
-
-var _ context.Context = detached{}
-
-func (detached) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (detached) Done() <-chan struct{}       { return nil }
-func (detached) Err() error                  { return nil }
-func (detached) Value(any) any               { return nil }

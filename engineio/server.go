@@ -115,7 +115,10 @@ func (srv *Server) start(s *Session) bool {
 		s.timer.Stop()
 		return false
 	}
-	s.receiver = srv.open(s)
+	receiver := srv.open(s)
+	s.mu.Lock()
+	s.receiver = receiver
+	s.mu.Unlock()
 	s.endReceive()
 	srv.log.Debug("session opened", "sid", s, "transport", string(s.Transport()))
 

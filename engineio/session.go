@@ -35,6 +35,16 @@ type UpgradeReceiver interface {
 	Upgraded()
 }
 
+// ClosingReceiver is a [Receiver] that wants to know at once that its session
+// has closed, to stop what it is doing: Closed waits for that.
+type ClosingReceiver interface {
+	Receiver
+
+	// Closing is called at most once, before Closed. Unlike the other methods it may
+	// be called while one of them runs.
+	Closing(cause Cause)
+}
+
 // phase is where a session is in its life.
 type phase uint8
 
@@ -61,8 +71,8 @@ type Session struct {
 	id  string
 	req *Request
 
-	// receiver is written once, under the receive turn of start, and read
-	// only under later turns.
+	// receiver is written once, under the receive turn of start and with mu
+	// held, and read under later turns or with mu held.
 	receiver Receiver
 
 	mu        sync.Mutex // guards all below; never held while calling out or writing
@@ -70,11 +80,9 @@ type Session struct {
 	transport Transport
 	upgrade   upgradeStep
 	told      bool     // Receiver.Closed has returned
-	cause     Cause    // why it closed
 	farewell  farewell // what the peer is told last; set by closeLocked
 
-	ctx    context.Context // made when it is first asked for
-	cancel context.CancelCauseFunc
+	life Lifetime // the context of the session
 
 	queue   queue
 	drained chan struct{} // closed when the queue is empty or the session closes; nil if nobody waits
@@ -115,17 +123,7 @@ func (s *Session) Request() *Request { return s.req }
 
 // Context is cancelled, with the [Cause] as its cause, when the session closes.
 // It carries no values: the context of the opening request ended with that.
-func (s *Session) Context() context.Context {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ctx == nil {
-		s.ctx, s.cancel = context.WithCancelCause(detached{})
-		if s.phase != phaseOpen {
-			s.cancel(s.cause)
-		}
-	}
-	return s.ctx
-}
+func (s *Session) Context() context.Context { return &s.life }
 
 // Transport returns the current transport; it changes once, on upgrade.
 func (s *Session) Transport() Transport {

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,7 @@ type conn struct {
 
 	mu      sync.Mutex  // guards what follows
 	sockets []*Socket   // at most MaxNamespaces
+	joining *Socket     // whose middlewares run
 	parted  []string    // namespaces the server disconnected, until the client joins again
 	idle    *time.Timer // runs while sockets is empty. S-1
 	pending *pending    // S-33: one at most
@@ -62,6 +64,20 @@ func (c *conn) logged(err error) error {
 		c.server.log.Info("socketio: client broke the protocol", "sid", c.session, "err", err)
 	}
 	return err
+}
+
+// Closing implements [engineio.ClosingReceiver]: handlers that still run learn
+// by their context that nobody waits for them.
+func (c *conn) Closing(cause engineio.Cause) {
+	c.mu.Lock()
+	sockets := slices.Clone(c.sockets)
+	if c.joining != nil {
+		sockets = append(sockets, c.joining)
+	}
+	c.mu.Unlock()
+	for _, s := range sockets {
+		s.life.End(cause)
+	}
 }
 
 // Closed implements [engineio.Receiver].
@@ -175,7 +191,13 @@ func (c *conn) connect(p Packet) error {
 	}
 	s := newSocket(n, c, rand.Text(), auth)
 	defer s.exit()
-	if err := n.admit(s.handlerCtx, s); err != nil {
+	c.setJoining(s)
+	defer c.setJoining(nil)
+	if c.session.Context().Err() != nil { // Closing may have come too early to find it
+		cause, _ := errors.AsType[engineio.Cause](context.Cause(c.session.Context()))
+		s.life.End(cause)
+	}
+	if err := n.admit(s.handling(), s); err != nil {
 		s.leave(engineio.Cause{Reason: ReasonServerDisconnect, Err: err}, false)
 		c.server.cfg.Observer.ConnectRefused(n.name)
 		c.refuse(p.Namespace, c.refusal(err))
@@ -183,6 +205,12 @@ func (c *conn) connect(p Packet) error {
 	}
 	c.join(s)
 	return nil
+}
+
+func (c *conn) setJoining(s *Socket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.joining = s
 }
 
 // join answers a CONNECT with success. The socket is a member before its client

@@ -103,7 +103,7 @@ func (n *Namespace) dispatch(s *Socket, event string, args Args, ack bool) *Args
 
 func (n *Namespace) invoke(h handler, s *Socket, args Args, ack bool) (answer *Args, err error) {
 	defer n.recovered("event handler panicked", s, &err)
-	return h(s.handlerCtx, s, args, ack)
+	return h(s.handling(), s, args, ack)
 }
 
 // failed asks OnError for an answer.
@@ -130,5 +130,5 @@ func (n *Namespace) failed(s *Socket, f Failure) *Args {
 
 func (n *Namespace) explain(s *Socket, f Failure) (value json.RawMessage, err error) {
 	defer n.recovered("error handler panicked", s, &err)
-	return n.onError(s.handlerCtx, s, f), nil
+	return n.onError(s.handling(), s, f), nil
 }

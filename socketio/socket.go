@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"larder/engineio"
 )
@@ -43,9 +44,7 @@ type Socket struct {
 	conn      *conn
 	handshake Handshake
 
-	ctx        context.Context // lives as long as the socket; the reason it is kept here
-	cancel     context.CancelCauseFunc
-	handlerCtx context.Context // ctx, with readerKey
+	life engineio.Lifetime // the context of the socket
 
 	phase  atomic.Int32 // changed under mu; read alone on the way of every message
 	member membership   // guarded by nsp.members.mu
@@ -65,9 +64,24 @@ type Socket struct {
 func newSocket(n *Namespace, c *conn, id string, auth json.RawMessage) *Socket {
 	s := &Socket{id: id, nsp: n, conn: c, busy: true}
 	s.handshake = Handshake{Auth: auth, Request: c.session.Request()}
-	s.ctx, s.cancel = context.WithCancelCause(c.session.Context())
-	s.handlerCtx = context.WithValue(s.ctx, readerKey{}, c)
 	return s
+}
+
+// handling is the context that the handlers of a socket are given: that of the
+// socket, and the name of the connection whose reader they occupy.
+type handling Socket
+
+func (s *Socket) handling() context.Context { return (*handling)(s) }
+
+func (h *handling) Deadline() (time.Time, bool) { return h.life.Deadline() }
+func (h *handling) Done() <-chan struct{}       { return h.life.Done() }
+func (h *handling) Err() error                  { return h.life.Err() }
+
+func (h *handling) Value(key any) any {
+	if key == (readerKey{}) {
+		return h.conn
+	}
+	return h.life.Value(key)
 }
 
 // ID returns the id that the client knows, too. It is not that of the
@@ -85,7 +99,7 @@ func (s *Socket) Transport() engineio.Transport { return s.conn.session.Transpor
 
 // Context is cancelled when the socket disconnects. Its cause is an
 // [engineio.Cause] with the reason.
-func (s *Socket) Context() context.Context { return s.ctx }
+func (s *Socket) Context() context.Context { return &s.life }
 
 // SetData keeps a value of the application with the socket.
 func (s *Socket) SetData(v any) {
@@ -259,7 +273,7 @@ func (s *Socket) leave(cause engineio.Cause, notify bool) {
 		s.conn.sendPacket(Packet{Type: PacketDisconnect, Namespace: s.nsp.name}) // S-9
 	}
 	s.nsp.members.remove(s)
-	s.cancel(cause)
+	s.life.End(cause)
 	for _, to := range acks { // S-24
 		to <- Answer{Socket: s, Err: ErrNotConnected}
 	}
@@ -298,7 +312,7 @@ func (s *Socket) open() {
 		return
 	}
 	s.nsp.server.cfg.Observer.SocketJoined(s.nsp.name)
-	if err := s.nsp.connected(s.handlerCtx, s); err != nil {
+	if err := s.nsp.connected(s.handling(), s); err != nil {
 		// A socket that is half set up would be silent for ever. The
 		// connection goes, so that the client tries again.
 		s.Close(engineio.ReasonForcedServerClose)
