@@ -103,7 +103,7 @@ func (s *Session) closeLocked(c Cause, f farewell) {
 	if !f.flush {
 		s.queue.drop()
 	}
-	s.timer.Stop()
+	s.srv.deadlines.stop(s)
 	signal(&s.drained)
 	s.life.End(c)
 	s.srv.closed(s.transport, c.Reason)

@@ -57,7 +57,7 @@
 // written. A session whose socket is full gets a goroutine of its own until it
 // has caught up, and so does one on any other connection, such as TLS.
 //
-// Heartbeats are one timer for each session. [Server.Shutdown] waits until all
+// One timer of the runtime serves the heartbeats of all sessions. [Server.Shutdown] waits until all
 // goroutines have ended.
 //
 // # Limits of the HTTP server

@@ -16,21 +16,19 @@ func firstPing(interval time.Duration) time.Duration {
 	return interval
 }
 
-// armLocked sets the deadline and the timer that looks after it.
+// armLocked sets the deadline, and has tick called then.
 func (s *Session) armLocked(now time.Time, d time.Duration) {
 	s.deadline = now.Add(d)
-	s.timer.Reset(d)
+	s.srv.deadlines.set(s, s.deadline)
 }
 
-// tick is the timer. It may be an old one: the deadline decides.
+// tick is called when a deadline may have passed. It may be an old one: the
+// present one decides.
 func (s *Session) tick() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if now.Before(s.deadline) {
-		if s.phase != phaseClosed {
-			s.timer.Reset(s.deadline.Sub(now))
-		}
+	if now.Before(s.deadline) { // armLocked has set the new one
 		return
 	}
 	s.deadlineLocked(now)

@@ -24,6 +24,8 @@ type Server struct {
 	workers workers
 	writers writers
 
+	deadlines deadlines
+
 	mu       sync.Mutex
 	sessions map[string]*Session // all that have not ended, closed ones included
 	requests int                 // being served
@@ -107,12 +109,11 @@ func (srv *Server) newSession(r *http.Request, t Transport) *Session {
 func (srv *Server) start(s *Session) bool {
 	first := firstPing(srv.cfg.PingInterval)
 	s.mu.Lock()
-	s.timer = time.AfterFunc(first, s.tick)
 	s.armLocked(time.Now(), first)
 	s.mu.Unlock()
 
 	if !srv.add(s) {
-		s.timer.Stop()
+		srv.deadlines.stop(s)
 		return false
 	}
 	receiver := srv.open(s)
@@ -162,6 +163,7 @@ func (srv *Server) closed(t Transport, reason Reason) {
 
 // remove forgets a session that has ended.
 func (srv *Server) remove(s *Session) {
+	srv.deadlines.stop(s)
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	delete(srv.sessions, s.id)

@@ -90,8 +90,8 @@ type Session struct {
 	receiving bool          // somebody has the receive turn
 	turn      chan struct{} // closed when the turn is free; nil if nobody waits
 
-	timer    *time.Timer
-	deadline time.Time // when timer has something to do, in absolute terms (E-59)
+	due      due       // guarded by srv.deadlines
+	deadline time.Time // when there is something to do, in absolute terms (E-59)
 	pinged   bool      // a ping is out, deadline is the pong's
 	pingedAt time.Time // when it was queued
 
