@@ -50,6 +50,23 @@ func (s *Session) Close(reason Reason) {
 	})
 }
 
+// shutDown closes the session because its server ends. One that was closing
+// already may have promised its peer more time than there is now.
+func (s *Session) shutDown() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closeLocked(Cause{Reason: ReasonShutdown}, farewell{
+		flush: true, packet: closeMessage, grace: shutdownGrace, code: statusServiceRestart,
+	})
+	if s.phase != phaseClosing || s.transport != Polling {
+		return
+	}
+	s.farewell.grace = min(s.farewell.grace, shutdownGrace)
+	if s.held == nil && time.Until(s.deadline) > shutdownGrace {
+		s.armLocked(time.Now(), shutdownGrace)
+	}
+}
+
 // statusFor returns the WebSocket status that tells people what happened
 // (E-39); official clients do not look at it.
 func statusFor(reason Reason) ws.StatusCode {

@@ -284,6 +284,32 @@ func TestShutdown(t *testing.T) {
 	})
 }
 
+// A session that was closing already, with its last words still to be fetched,
+// keeps Shutdown no longer than any other. E-31
+func TestShutdownOfOneThatIsClosing(t *testing.T) {
+	for _, words := range [][]string{nil, {"last words"}} {
+		bubble(t, func(r *rig) {
+			p := r.open()
+			send(r, r.app(0), words...)
+			r.app(0).Close("of the application")
+			start := time.Now()
+			done := make(chan error, 1)
+			go func() { done <- r.srv.Shutdown(context.WithoutCancel(r.Context())) }()
+			want := time.Second
+			if words != nil {
+				r.sleep(time.Second / 2)
+				r.want(r.get(p), 200, "4last words")
+				want += time.Second / 2 // there is still the close packet
+			}
+			if err := <-done; err != nil || time.Since(start) != want {
+				r.Errorf("Shutdown: got %v after %v, want it after %v", err, time.Since(start), want)
+			}
+			r.unknown(r.get(p))
+			r.wantReason(0, "of the application")
+		})
+	}
+}
+
 // A session that is just being let in when Shutdown is called is refused, too.
 func TestShutdownWhileOneOpens(t *testing.T) {
 	var srv *engineio.Server

@@ -248,9 +248,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	srv.mu.Unlock()
 
 	for _, s := range sessions {
-		s.close(Cause{Reason: ReasonShutdown}, farewell{
-			flush: true, packet: closeMessage, grace: shutdownGrace, code: statusServiceRestart,
-		})
+		s.shutDown()
 	}
 	defer srv.workers.close()
 	select {
