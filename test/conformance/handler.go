@@ -23,7 +23,7 @@ const (
 // Socket.IO suite asks for its second message only once it has the first, and in
 // Node both are gone by then if they came in one read, which package ws hands on
 // in one go. The reference loses tests to that, too; a browser does not.
-const greetAfter = 20 * time.Millisecond
+const greetAfter = 50 * time.Millisecond
 
 // A handler is the server under test: both servers under one address.
 type handler struct {
