@@ -44,9 +44,12 @@ type farewell struct {
 // Close closes the session: what is queued leaves first, bounded by the write
 // timeout, then the peer is told. It does not wait for any of that. Only the
 // first call counts. It may be called from inside Receive.
-func (s *Session) Close(reason Reason) {
-	s.close(Cause{Reason: reason}, farewell{
-		flush: true, packet: closeMessage, grace: s.srv.cfg.WriteTimeout, code: statusFor(reason),
+func (s *Session) Close(reason Reason) { s.CloseWith(Cause{Reason: reason}) }
+
+// CloseWith is Close with a detail for the log and the Receiver.
+func (s *Session) CloseWith(c Cause) {
+	s.close(c, farewell{
+		flush: true, packet: closeMessage, grace: s.srv.cfg.WriteTimeout, code: statusFor(c.Reason),
 	})
 }
 
@@ -73,7 +76,7 @@ func statusFor(reason Reason) ws.StatusCode {
 	switch reason {
 	case ReasonParseError:
 		return ws.StatusProtocolError
-	case ReasonPingTimeout, ReasonForcedClose, ReasonSlow:
+	case ReasonPingTimeout, ReasonForcedClose, ReasonSlow, ReasonRateLimited:
 		return ws.StatusPolicyViolation
 	case ReasonShutdown:
 		return statusServiceRestart
@@ -119,11 +122,12 @@ func (s *Session) closeLocked(c Cause, f farewell) {
 	s.farewell = f
 	if !f.flush {
 		s.queue.drop()
+		s.accountLocked()
 	}
 	s.srv.deadlines.stop(s)
 	signal(&s.drained)
 	s.life.End(c)
-	s.srv.closed(s.transport, c.Reason)
+	s.srv.closed(s, c.Reason)
 	go s.afterClose(c)
 
 	switch {
@@ -163,7 +167,11 @@ func (s *Session) afterClose(c Cause) {
 	if s.receiver != nil {
 		s.receiver.Closed(c)
 	}
-	s.srv.log.LogAttrs(detached{}, slog.LevelDebug, "session closed",
+	level := slog.LevelDebug
+	if c.peersFault() {
+		level = slog.LevelInfo
+	}
+	s.srv.log.LogAttrs(detached{}, level, "session closed",
 		slog.Any("sid", s), slog.String("reason", string(c.Reason)), slog.Any("err", c.Err),
 		slog.Duration("dur", time.Since(s.req.Time)))
 
@@ -194,6 +202,7 @@ var errAborted = errors.New("not closed in time")
 // abandonLocked forgets all that was still to be written.
 func (s *Session) abandonLocked() {
 	s.queue.drop()
+	s.accountLocked()
 	s.pong, s.closeFrame = nil, nil
 }
 
@@ -204,6 +213,8 @@ func (s *Session) endLocked() {
 		s.phase = phaseClosed
 	}
 	if s.phase == phaseClosed && s.told && !s.reading && !s.flushing && s.probes == 0 {
+		s.queue.drop()
+		s.accountLocked()
 		s.srv.remove(s)
 	}
 }

@@ -1,6 +1,7 @@
 package engineio_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -324,11 +325,34 @@ func TestShutdownWhileOneOpens(t *testing.T) {
 	}, func(c *engineio.Config) { c.Allow = shutdown })
 	bubble(t, func(r *rig) {
 		srv = r.srv
-		r.wantClose(r.dial(""), 1012)
+		_, err := wire.DialWebSocket(r.Context(), r.net.Dial, "/engine.io/?EIO=4&transport=websocket", nil)
+		wantRefused(r, err, 503, "Server is shutting down")
+	}, func(c *engineio.Config) { c.Allow = shutdown })
+	bubble(t, func(r *rig) { // in the middle of the handshake
+		srv = r.srv
+		late := wire.Serve(r.T, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			srv.ServeHTTP(hijacked{w, func() { _ = shutdown(req) }}, req)
+		}))
+		c, err := wire.DialWebSocket(r.Context(), late.Dial, "/engine.io/?EIO=4&transport=websocket", nil)
+		if err != nil {
+			r.Fatal(err)
+		}
+		r.wantClose(c, 1012)
 		if n := r.srv.Stats().Opened; n != 0 {
 			r.Errorf("sessions: got %d", n)
 		}
-	}, func(c *engineio.Config) { c.Allow = shutdown })
+	})
+}
+
+// hijacked does something before a connection is taken over.
+type hijacked struct {
+	http.ResponseWriter
+	before func()
+}
+
+func (h hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	h.before()
+	return http.NewResponseController(h.ResponseWriter).Hijack()
 }
 
 func TestShutdownOfNothing(t *testing.T) {

@@ -30,11 +30,38 @@ type Config struct {
 	ReadTimeout    time.Duration // 10 s for the body of one POST (E-12)
 	MaxPayload     int           // 1,000,000 bytes in one POST body or WebSocket message (E-24, E-39)
 
-	// QueueBytes and QueueMessages bound what waits for one session, 256 KiB
-	// and 4,096 messages. A batch that finds the queue empty is always taken,
-	// whatever its size, and does not count against what follows it.
+	// QueueBytes, QueueMessages and QueueAge bound what waits for one session:
+	// 256 KiB, 4,096 messages, and 10 s for the oldest of them. A batch that finds
+	// the queue empty is always taken, whatever its size, and does not count
+	// against what follows it. What happens when there is no room: E-70.
+	//
+	// The age is looked at when a message is sent and when a ping is due. A
+	// client that polls has as long as the pong of a ping may take, if that is
+	// longer: until then nobody knows whether it comes back for its poll. On
+	// WebSocket WriteTimeout bounds each write beside it.
 	QueueBytes    int
 	QueueMessages int
+	QueueAge      time.Duration
+
+	// MaxQueued bounds what waits for all peers together who are behind: 256 MiB.
+	// From three quarters on new sessions are refused; when it is full, one that
+	// already has something waiting and is sent more is slow (E-71).
+	MaxQueued int
+
+	// MaxSessions bounds the open sessions: none. More are refused (E-71).
+	MaxSessions int
+
+	// MaxUnaccepted bounds the sessions of one address for which
+	// [Session.Accept] has not been called: none. More are refused (E-72). A
+	// whole city may come through one address after a restart, so it has to be
+	// large; the time that the application gives a client to say who it is then
+	// bounds what strangers can hold.
+	MaxUnaccepted int
+
+	// Address says whose address a request counts for; "" is nobody's, and not
+	// limited. Nil: the IP of the connection, of IPv6 the /64. Behind a proxy that
+	// is the proxy: set it, and trust only headers that the proxy sets.
+	Address func(r *http.Request) string
 
 	Transports []Transport // both
 
@@ -62,6 +89,11 @@ func (c Config) withDefaults() Config {
 	c.MaxPayload = cmp.Or(c.MaxPayload, 1_000_000)
 	c.QueueBytes = cmp.Or(c.QueueBytes, 256<<10)
 	c.QueueMessages = cmp.Or(c.QueueMessages, 4096)
+	c.QueueAge = cmp.Or(c.QueueAge, 10*time.Second)
+	c.MaxQueued = cmp.Or(c.MaxQueued, 256<<20)
+	if c.Address == nil {
+		c.Address = addressOf
+	}
 	if len(c.Transports) == 0 {
 		c.Transports = []Transport{Polling, WebSocket}
 	}
@@ -89,6 +121,7 @@ func (c Config) validate() error {
 		{"UpgradeTimeout", c.UpgradeTimeout},
 		{"WriteTimeout", c.WriteTimeout},
 		{"ReadTimeout", c.ReadTimeout},
+		{"QueueAge", c.QueueAge},
 	} {
 		if d.value < time.Millisecond {
 			errs = append(errs, fmt.Errorf("%s %v is less than a millisecond", d.name, d.value))
@@ -101,6 +134,9 @@ func (c Config) validate() error {
 		{"MaxPayload", c.MaxPayload},
 		{"QueueBytes", c.QueueBytes},
 		{"QueueMessages", c.QueueMessages},
+		{"MaxQueued", c.MaxQueued},
+		{"MaxSessions", c.MaxSessions},
+		{"MaxUnaccepted", c.MaxUnaccepted},
 	} {
 		if n.value < 0 {
 			errs = append(errs, fmt.Errorf("%s %d is negative", n.name, n.value))

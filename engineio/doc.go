@@ -40,10 +40,16 @@
 //
 // # Slow peers
 //
-// The queue of a session is bounded by bytes and by count, and what is being
-// written counts. A peer that does not keep up loses its session
-// ([ReasonSlow]) and nobody else notices. A sender with much to say to one
-// session paces itself with [Session.Flushed].
+// The queue of a session is bounded by bytes, by count and by age, and what is
+// being written counts. When it is full, what a newer message with the same key
+// replaces is given up first, then what is volatile ([Expendable]). A peer that
+// still does not keep up loses its session ([ReasonSlow]) and nobody else
+// notices. A sender with much to say to one session paces itself with
+// [Session.Flushed].
+//
+// What waits for all peers together is bounded too. It is counted only for those
+// who are behind, and only for them does anybody look at the clock: one more
+// message to a session that keeps up costs what it did without bounds.
 //
 // # Goroutines
 //

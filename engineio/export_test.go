@@ -33,3 +33,13 @@ func (srv *Server) Known() int {
 	defer srv.mu.Unlock()
 	return len(srv.sessions)
 }
+
+// Addresses returns of how many addresses there are sessions to be accepted.
+func (srv *Server) Addresses() int {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return len(srv.unaccepted)
+}
+
+// AddressOf is the default of Config.Address.
+var AddressOf = addressOf

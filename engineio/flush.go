@@ -59,6 +59,9 @@ func (s *Session) flushReady(w *writer) {
 	n, err := write(w, out, 0)
 	if err == errNotReady {
 		out.batch = slices.Clone(out.batch)
+		s.mu.Lock()
+		s.stuckLocked()
+		s.mu.Unlock()
 		go s.flush(out, n)
 		return
 	}
@@ -112,7 +115,8 @@ func (s *Session) wrote(out outgoing, err error) (next outgoing, any bool) {
 
 // flushEndedLocked is the end of a flush: nothing is left to write.
 func (s *Session) flushEndedLocked() {
-	s.flushing = false
+	s.flushing, s.stuck = false, false
+	s.accountLocked()
 	signal(&s.flushed)
 	s.endLocked()
 }
@@ -127,7 +131,7 @@ func (s *Session) takeLocked(dst []*Message) (out outgoing, any bool) {
 	if !s.anyLocked() {
 		return out, false
 	}
-	out = outgoing{pong: s.pong, batch: s.queue.take(dst), close: s.closeFrame}
+	out = outgoing{pong: s.pong, batch: s.dequeueLocked(dst), close: s.closeFrame}
 	s.pong, s.closeFrame = nil, nil
 	return out, true
 }

@@ -65,6 +65,10 @@ func (s *Session) beatLocked(now time.Time) {
 			farewell{packet: closeMessage, code: statusFor(ReasonPingTimeout)})
 		return
 	}
+	if s.staleLocked() {
+		s.slowLocked(errQueueOld)
+		return
+	}
 	// The pong is due from when the ping was due; but if this process slept
 	// through much of that time, from now: that is not the client's fault.
 	left := s.deadline.Add(timeout).Sub(now)

@@ -17,8 +17,9 @@ type Message struct {
 	body   []byte // payload, a part of frame: '4' and the text, or the raw bytes
 	binary bool
 
-	plain   bool // not to be compressed
-	control bool // a packet of the engine itself, free of charge in queues
+	plain   bool        // not to be compressed
+	expend  *Expendable // nil: never given up
+	control bool        // a packet of the engine itself, free of charge in queues
 
 	once sync.Once
 	poll []byte // polling form of a binary message
@@ -41,7 +42,40 @@ func NewBinaryMessage(data []byte) *Message {
 // Uncompressed returns the same message, but it is never compressed, and
 // neither is what leaves together with it (E-22).
 func (m *Message) Uncompressed() *Message {
-	return &Message{frame: m.frame, body: m.body, binary: m.binary, control: m.control, plain: true}
+	c := m.clone()
+	c.plain = true
+	return c
+}
+
+// clone returns the same message, to be marked.
+func (m *Message) clone() *Message {
+	return &Message{frame: m.frame, body: m.body, binary: m.binary, control: m.control, plain: m.plain, expend: m.expend}
+}
+
+// Expendable says how a packet that waits may be given up rather than the
+// session, when a queue overflows (E-70).
+type Expendable struct {
+	// Key names what the packet tells the newest state of. Of the packets that
+	// wait with the same key only the newest stays, and the others are lost: so
+	// a key is for packets that hold the whole state, never for a change to it.
+	Key string
+
+	// Volatile packets may be dropped.
+	Volatile bool
+
+	following int // messages that belong to the same packet
+}
+
+// Mark returns the messages of one packet, marked. They have to be sent by one
+// call of Send, and are given up together or not at all.
+func (e Expendable) Mark(packet ...*Message) []*Message {
+	if len(packet) == 0 {
+		return nil
+	}
+	e.following = len(packet) - 1
+	head := packet[0].clone()
+	head.expend = &e
+	return append([]*Message{head}, packet[1:]...)
 }
 
 // newPacketMessage encodes a text packet of any type, for the queue takes

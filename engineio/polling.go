@@ -32,8 +32,9 @@ const (
 )
 
 // openPolling opens a session that polls.
-func (srv *Server) openPolling(w http.ResponseWriter, r *http.Request) {
+func (srv *Server) openPolling(w http.ResponseWriter, r *http.Request, address string) {
 	s := srv.newSession(r, Polling)
+	s.address = address
 	if !srv.start(s) {
 		srv.refuse(w, r, refuseShutdown)
 		return
@@ -130,16 +131,16 @@ func (s *Session) settleLocked(p *poll, now time.Time) (pollOutcome, []*Message,
 		// that came in one body with it: they would come out after its next
 		// connect. So they go first, and the close packet with the poll after.
 		s.armLocked(now, s.farewell.grace)
-		return pollCarries, s.queue.take(nil), nil
+		return pollCarries, s.dequeueLocked(nil), nil
 	case s.phase == phaseClosing: // E-30, E-31
 		s.phase = phaseClosed
-		batch := s.queue.take(nil)
+		batch := s.dequeueLocked(nil)
 		if s.farewell.packet != nil {
 			batch = append(batch, s.farewell.packet)
 		}
 		return pollCarries, batch, nil
 	case !s.queue.empty():
-		return pollCarries, s.queue.take(nil), nil
+		return pollCarries, s.dequeueLocked(nil), nil
 	case s.upgrade != upgradeProbed:
 		p.noopAt = time.Time{}
 		return pollWaits, nil, nil

@@ -1,8 +1,11 @@
 package engineio
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
-// queue is what waits for one session. It is bounded by bytes and by count;
+// queue is what waits for one session. It is bounded by bytes, count and age;
 // what is being written still counts, so that a peer that reads nothing costs
 // the bound once and not twice. Packets of the engine itself (heartbeats, the
 // handshake) are few, and free.
@@ -15,8 +18,14 @@ type queue struct {
 	first [1]*Message // where items begins, for most often there is one
 	space *queueSpace // where it goes on in a burst
 
+	// since is when the first of the items was found to wait for the peer, by the
+	// server's clock. 0: none does, or the peer is not behind. So nobody looks at
+	// the clock for those who keep up.
+	since time.Duration
+
 	bytes, count         int // waiting and being written
 	freeBytes, freeCount int // the part of them that came with such a first batch
+	freeItems            int // how many of the items did
 }
 
 // queueSpace is room for the messages of a burst, on loan.
@@ -40,19 +49,20 @@ func batchCost(batch []*Message) (bytes, count int) {
 	return bytes, count
 }
 
-// push takes the whole batch, or reports false.
-func (q *queue) push(batch []*Message, maxBytes, maxCount int) bool {
-	bytes, count := batchCost(batch)
-	switch {
-	case q.count == 0:
-		q.freeBytes, q.freeCount = bytes, count
-	case q.bytes-q.freeBytes+bytes > maxBytes, q.count-q.freeCount+count > maxCount:
-		return false
-	}
+// fits reports whether so much more is within the bounds.
+func (q *queue) fits(bytes, count, maxBytes, maxCount int) bool {
+	return q.count == 0 || q.bytes-q.freeBytes+bytes <= maxBytes && q.count-q.freeCount+count <= maxCount
+}
+
+// push takes the batch, which costs so much and fits.
+func (q *queue) push(batch []*Message, bytes, count int) {
+	empty := q.count == 0
 	q.add(batch...)
+	if empty {
+		q.freeBytes, q.freeCount, q.freeItems = bytes, count, len(q.items)
+	}
 	q.bytes += bytes
 	q.count += count
-	return true
 }
 
 // force takes a packet of the engine itself.
@@ -74,7 +84,7 @@ func (q *queue) take(dst []*Message) []*Message {
 	dst = append(dst, q.items...)
 	clear(q.items)
 	clear(q.first[:])
-	q.items = nil
+	q.items, q.since, q.freeItems = nil, 0, 0
 	if q.space != nil {
 		clear(q.space[:])
 		queueSpaces.Put(q.space)
@@ -94,6 +104,80 @@ func (q *queue) done(batch []*Message) {
 
 // drop forgets what waits.
 func (q *queue) drop() { q.done(q.take(nil)) }
+
+// merge gives up what waits and has the key of something newer, be it in the
+// queue or in the batch that is to follow. It returns how many messages that
+// were. Rare, so it may allocate.
+func (q *queue) merge(batch []*Message) int {
+	var newest map[string]int // the index of the newest with that key
+	note := func(i int, m *Message) {
+		if m.expend == nil || m.expend.Key == "" {
+			return
+		}
+		if newest == nil {
+			newest = make(map[string]int)
+		}
+		newest[m.expend.Key] = i
+	}
+	for i, p := range packets(q.items) {
+		note(i, p[0])
+	}
+	for _, p := range packets(batch) {
+		note(len(q.items), p[0])
+	}
+	if newest == nil {
+		return 0
+	}
+	return q.prune(func(i int, e *Expendable) bool { return e.Key != "" && newest[e.Key] != i })
+}
+
+// dropVolatile gives up what waits and is volatile, and returns how many
+// messages that were.
+func (q *queue) dropVolatile() int {
+	return q.prune(func(_ int, e *Expendable) bool { return e.Volatile })
+}
+
+// prune takes out the packets that wait and are expendable enough, each whole.
+func (q *queue) prune(gone func(i int, e *Expendable) bool) int {
+	kept, free, removed := q.items[:0], q.freeItems, 0
+	for i, p := range packets(q.items) {
+		if e := p[0].expend; e == nil || !gone(i, e) {
+			kept = append(kept, p...)
+			continue
+		}
+		bytes, count := batchCost(p)
+		q.bytes -= bytes
+		q.count -= count
+		if i < free {
+			q.freeBytes -= bytes
+			q.freeCount -= count
+			q.freeItems -= len(p)
+		}
+		removed += len(p)
+	}
+	clear(q.items[len(kept):])
+	if q.items = kept; len(kept) == 0 {
+		q.since = 0
+	}
+	return removed
+}
+
+// packets yields the packets of a list of messages, with the index of the first
+// message of each. Messages that nobody may give up stand alone.
+func packets(list []*Message) func(yield func(int, []*Message) bool) {
+	return func(yield func(int, []*Message) bool) {
+		for i := 0; i < len(list); {
+			n := 1
+			if e := list[i].expend; e != nil {
+				n = min(1+e.following, len(list)-i)
+			}
+			if !yield(i, list[i:i+n]) {
+				return
+			}
+			i += n
+		}
+	}
+}
 
 // empty reports whether nothing waits.
 func (q *queue) empty() bool { return len(q.items) == 0 }

@@ -16,7 +16,7 @@ var (
 )
 
 // Reason is why a session closed. The texts are those of the reference
-// implementation, which applications match on; "slow" is ours.
+// implementation, which applications match on; "slow" and "rate limited" are ours.
 type Reason string
 
 // The reasons an Engine.IO session closes for. The two namespace disconnects
@@ -30,6 +30,7 @@ const (
 	ReasonForcedServerClose Reason = "forced server close"  // the application closed it
 	ReasonShutdown          Reason = "server shutting down" // Server.Shutdown
 	ReasonSlow              Reason = "slow"                 // the peer did not read what was sent
+	ReasonRateLimited       Reason = "rate limited"         // the peer sent too much, and did not stop
 )
 
 // Cause is a [Reason] with the detail behind it. It is the cause of the
@@ -37,6 +38,19 @@ const (
 type Cause struct {
 	Reason Reason
 	Err    error // detail for the log; may be nil
+}
+
+// peersFault reports whether the peer did something that it may not do, which is
+// for the log of whoever runs the server. That it went away is not.
+func (c Cause) peersFault() bool {
+	switch c.Reason {
+	case ReasonParseError, ReasonForcedClose, ReasonSlow, ReasonRateLimited:
+		return true
+	case ReasonTransportError:
+		return errors.Is(c.Err, errTwoPolls) || errors.Is(c.Err, errTwoPosts) || errors.Is(c.Err, errBinaryBody)
+	case ReasonTransportClose, ReasonPingTimeout, ReasonForcedServerClose, ReasonShutdown:
+	}
+	return false
 }
 
 // Error implements error.

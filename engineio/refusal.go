@@ -28,7 +28,7 @@ const (
 	CauseOrigin       = "origin"           // not on the list (C-4)
 	CauseForbidden    = "forbidden"        // Config.Allow said no
 	CauseTooLarge     = "too_large"        // a body over MaxPayload (E-24)
-	CauseAddress      = "address"          // too many unfinished sessions of one address
+	CauseAddress      = "address"          // too many sessions of one address are not accepted yet
 	CauseOverload     = "overload"         // the budget of the server is spent
 	CauseShutdown     = "shutdown"         // the server drains
 )
@@ -55,6 +55,8 @@ var (
 	refuseVersion  = &refusal{http.StatusUpgradeRequired, 3, "Bad request", CauseBadRequest}         // RFC 6455, 4.4
 	refuseTooLarge = &refusal{http.StatusRequestEntityTooLarge, 3, "Body is too big", CauseTooLarge} // E-24
 	refuseShutdown = &refusal{http.StatusServiceUnavailable, 3, "Server is shutting down", CauseShutdown}
+	refuseOverload = &refusal{http.StatusServiceUnavailable, 3, "Server is full", CauseOverload}             // E-71
+	refuseAddress  = &refusal{http.StatusTooManyRequests, 3, "Too many sessions being opened", CauseAddress} // E-72
 )
 
 // forbidden is code 4, with the text for the client.
@@ -75,7 +77,7 @@ func (srv *Server) refuse(w http.ResponseWriter, r *http.Request, why *refusal) 
 	switch status {
 	case http.StatusUpgradeRequired:
 		h.Set("Sec-WebSocket-Version", "13")
-	case http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		h.Set("Retry-After", "1")
 	}
 	var body []byte

@@ -105,11 +105,8 @@ func (srv *Server) checkOpen(r *http.Request) *refusal {
 	if r.Method != http.MethodGet {
 		return refuseMethod
 	}
-	srv.mu.Lock()
-	closing := srv.closing
-	srv.mu.Unlock()
-	if closing {
-		return refuseShutdown
+	if refused := srv.full(); refused != nil {
+		return refused
 	}
 	if srv.cfg.Allow != nil {
 		if err := srv.cfg.Allow(r); err != nil {
@@ -140,11 +137,19 @@ func legalHeader(v string) bool {
 // dispatch serves a request that has passed the checks.
 func (srv *Server) dispatch(w http.ResponseWriter, r *http.Request, s *Session) {
 	upgrade := wantsWebSocket(r)
+	address := ""
+	if s == nil {
+		address = srv.cfg.Address(r)
+		if refused := srv.admit(address); refused != nil {
+			srv.refuse(w, r, refused)
+			return
+		}
+	}
 	switch {
 	case s == nil && upgrade:
-		srv.openWebSocket(w, r)
+		srv.openWebSocket(w, r, address)
 	case s == nil:
-		srv.openPolling(w, r)
+		srv.openPolling(w, r, address)
 	case upgrade:
 		s.upgradeSession(w, r)
 	case r.Method == http.MethodGet:

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,12 +27,18 @@ type Server struct {
 
 	deadlines deadlines
 
+	began  time.Time    // what clock counts from
+	queued atomic.Int64 // bytes that wait for peers who are behind (E-71)
+
 	mu       sync.Mutex
 	sessions map[string]*Session // all that have not ended, closed ones included
 	requests int                 // being served
 	closing  bool
 	idle     chan struct{} // closed when closing and nothing is left; nil if nobody waits
 	stats    Stats
+
+	opening    int            // requests that were let in to open a session
+	unaccepted map[string]int // sessions by address, those being opened included (E-72)
 }
 
 // Stats are the counters of a server since its start.
@@ -42,6 +49,7 @@ type Stats struct {
 	Closed   map[Reason]uint64 // sessions
 	Refused  uint64            // requests, with any code
 	TooLarge uint64            // bodies and messages over MaxPayload (E-24, E-39)
+	Queued   int64             // bytes that wait now, for peers who are behind (E-71)
 }
 
 // NewServer checks the configuration and returns a server. open is called once
@@ -62,8 +70,12 @@ func NewServer(cfg Config, open func(*Session) Receiver) (*Server, error) {
 		open:     open,
 		cors:     cfg.CORS,
 		log:      cfg.Logger,
+		began:    time.Now(),
 		sessions: make(map[string]*Session),
-		stats:    Stats{Closed: make(map[Reason]uint64)},
+
+		unaccepted: make(map[string]int),
+
+		stats: Stats{Closed: make(map[Reason]uint64)},
 	}
 	if srv.cors == nil {
 		srv.cors = &CORS{Logger: cfg.Logger}
@@ -83,6 +95,7 @@ func (srv *Server) Stats() Stats {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	s := srv.stats
+	s.Queued = srv.queued.Load()
 	s.Closed = maps.Clone(s.Closed)
 	return s
 }
@@ -135,9 +148,12 @@ func (srv *Server) start(s *Session) bool {
 func (srv *Server) add(s *Session) bool {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
+	srv.opening--
 	if srv.closing {
+		srv.releaseLocked(s.address)
 		return false
 	}
+	s.unaccepted = true
 	srv.sessions[s.id] = s
 	srv.stats.Open++
 	srv.stats.Opened++
@@ -153,10 +169,11 @@ func (srv *Server) session(id string) *Session {
 }
 
 // closed counts a session that closes.
-func (srv *Server) closed(t Transport, reason Reason) {
+func (srv *Server) closed(s *Session, reason Reason) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	srv.cfg.Observer.SessionClosed(t, reason)
+	srv.acceptedLocked(s) // or never will be
+	srv.cfg.Observer.SessionClosed(s.transport, reason)
 	srv.stats.Open--
 	srv.stats.Closed[reason]++
 }

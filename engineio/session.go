@@ -71,6 +71,9 @@ type Session struct {
 	id  string
 	req *Request
 
+	address    string // whose it counts as (E-72)
+	unaccepted bool   // guarded by srv.mu
+
 	// receiver is written once, under the receive turn of start and with mu
 	// held, and read under later turns or with mu held.
 	receiver Receiver
@@ -85,6 +88,7 @@ type Session struct {
 	life Lifetime // the context of the session
 
 	queue   queue
+	counted int           // bytes of the queue that are in srv.queued
 	drained chan struct{} // closed when the queue is empty or the session closes; nil if nobody waits
 
 	receiving bool          // somebody has the receive turn
@@ -106,6 +110,7 @@ type Session struct {
 	probes     int             // requests and goroutines that are busy with an upgrade
 	reading    bool            // the reader runs; it closes conn when it ends
 	flushing   bool            // a flusher runs, or a writer will come
+	stuck      bool            // a flusher runs, and waits for the peer
 	flushed    chan struct{}
 	pong       []byte // frame that answers the last WebSocket ping
 	closeFrame []byte // last frame, once the queue is empty
@@ -125,6 +130,18 @@ func (s *Session) Request() *Request { return s.req }
 // It carries no values: the context of the opening request ended with that.
 func (s *Session) Context() context.Context { return &s.life }
 
+// Address returns what Config.Address made of the opening request.
+func (s *Session) Address() string { return s.address }
+
+// Accept says that the application knows who the client is, or does not care: the
+// session no longer counts against Config.MaxUnaccepted (E-72). It may be called
+// more than once.
+func (s *Session) Accept() {
+	s.srv.mu.Lock()
+	defer s.srv.mu.Unlock()
+	s.srv.acceptedLocked(s)
+}
+
 // Transport returns the current transport; it changes once, on upgrade.
 func (s *Session) Transport() Transport {
 	s.mu.Lock()
@@ -134,8 +151,9 @@ func (s *Session) Transport() Transport {
 
 // Send enqueues the messages next to each other: nothing comes between them on
 // the wire. It never waits for the peer. If the batch does not fit in the
-// queue the session closes with [ReasonSlow] and Send returns [ErrSlow]; after
-// any close it returns [ErrClosed]. A nil error does not mean that the peer
+// queue, and giving up what is [Expendable] makes no room, the session closes
+// with [ReasonSlow] and Send returns [ErrSlow]; after any close it returns
+// [ErrClosed]. A nil error does not mean that the peer
 // has or will get the messages.
 func (s *Session) Send(batch ...*Message) error {
 	s.mu.Lock()
@@ -143,15 +161,12 @@ func (s *Session) Send(batch ...*Message) error {
 	if s.phase != phaseOpen {
 		return ErrClosed
 	}
-	if !s.queue.push(batch, s.srv.cfg.QueueBytes, s.srv.cfg.QueueMessages) {
-		s.srv.cfg.Observer.QueueOverflowed(s.queue.count, s.queue.bytes)
-		// On WebSocket the close frame follows what is being written, if the
-		// peer takes that within the write timeout.
-		s.closeLocked(Cause{ReasonSlow, ErrSlow},
-			farewell{packet: closeMessage, code: statusFor(ReasonSlow)})
+	if err := s.pushLocked(batch); err != nil {
+		s.slowLocked(err)
 		return ErrSlow
 	}
 	s.kickLocked()
+	s.accountLocked()
 	return nil
 }
 
@@ -212,6 +227,7 @@ func (s *Session) kickLocked() {
 			s.srv.writers.add(s)
 		} else {
 			out, _ := s.takeLocked(nil)
+			s.stuckLocked() // who writes here waits for the peer
 			go s.flush(out, 0)
 		}
 	}
@@ -220,6 +236,7 @@ func (s *Session) kickLocked() {
 // wroteLocked takes a batch that has been written, or lost, off the account.
 func (s *Session) wroteLocked(batch []*Message) {
 	s.queue.done(batch)
+	s.accountLocked()
 	if s.queue.idle() {
 		signal(&s.drained)
 	}
