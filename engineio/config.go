@@ -32,8 +32,9 @@ type Config struct {
 
 	// QueueBytes, QueueMessages and QueueAge bound what waits for one session:
 	// 256 KiB, 4,096 messages, and 10 s for the oldest of them. A batch that finds
-	// the queue empty is always taken, whatever its size, and does not count
-	// against what follows it. What happens when there is no room: E-70.
+	// the queue empty is always taken, and so is one larger than QueueBytes that
+	// finds nothing above the bounds; it does not count against what follows it.
+	// What happens when there is no room: E-70.
 	//
 	// The age is looked at when a message is sent and when a ping is due. A
 	// client that polls has as long as the pong of a ping may take, if that is

@@ -40,7 +40,7 @@ func (s *Session) pushLocked(batch []*Message) error {
 		}
 		bytes, count = batchCost(batch)
 	}
-	s.queue.push(batch, bytes, count)
+	s.queue.push(batch, bytes, count, s.srv.cfg.QueueBytes)
 	if behind {
 		s.waitsLocked()
 	}

@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -10,9 +11,10 @@ import (
 // the bound once and not twice. Packets of the engine itself (heartbeats, the
 // handshake) are few, and free.
 //
-// A batch that finds the queue empty is taken whatever its size, and stays off
-// the account: otherwise one large message would make the next small one fail,
-// or not, depending on how fast the first is written.
+// One batch at a time stays off the account: the one that finds the queue empty,
+// or one that is larger than the bound. Otherwise a large message behind a small
+// one, or a small one behind a large, would fail or not depending on how fast
+// the first is written.
 type queue struct {
 	items []*Message  // waiting, in order
 	first [1]*Message // where items begins, for most often there is one
@@ -23,9 +25,10 @@ type queue struct {
 	// the clock for those who keep up.
 	since time.Duration
 
-	bytes, count         int // waiting and being written
-	freeBytes, freeCount int // the part of them that came with such a first batch
-	freeItems            int // how many of the items did
+	bytes, count         int      // waiting and being written
+	freeBytes, freeCount int      // the part of them that is off the account
+	free                 *Message // the first that is
+	freeFrom, freeItems  int32    // where they are in items, and how many, while they wait
 }
 
 // queueSpace is room for the messages of a burst, on loan.
@@ -51,16 +54,18 @@ func batchCost(batch []*Message) (bytes, count int) {
 
 // fits reports whether so much more is within the bounds.
 func (q *queue) fits(bytes, count, maxBytes, maxCount int) bool {
-	return q.count == 0 || q.bytes-q.freeBytes+bytes <= maxBytes && q.count-q.freeCount+count <= maxCount
+	return q.count == 0 ||
+		q.bytes-q.freeBytes+bytes <= maxBytes && q.count-q.freeCount+count <= maxCount ||
+		bytes > maxBytes && q.bytes <= maxBytes && q.count <= maxCount
 }
 
 // push takes the batch, which costs so much and fits.
-func (q *queue) push(batch []*Message, bytes, count int) {
-	empty := q.count == 0
-	q.add(batch...)
-	if empty {
-		q.freeBytes, q.freeCount, q.freeItems = bytes, count, len(q.items)
+func (q *queue) push(batch []*Message, bytes, count, maxBytes int) {
+	if (q.count == 0 || bytes > maxBytes) && len(batch) > 0 {
+		q.free, q.freeBytes, q.freeCount = batch[0], bytes, count
+		q.freeFrom, q.freeItems = int32(len(q.items)), int32(len(batch))
 	}
+	q.add(batch...)
 	q.bytes += bytes
 	q.count += count
 }
@@ -84,7 +89,7 @@ func (q *queue) take(dst []*Message) []*Message {
 	dst = append(dst, q.items...)
 	clear(q.items)
 	clear(q.first[:])
-	q.items, q.since, q.freeItems = nil, 0, 0
+	q.items, q.since, q.freeFrom, q.freeItems = nil, 0, 0, 0
 	if q.space != nil {
 		clear(q.space[:])
 		queueSpaces.Put(q.space)
@@ -98,8 +103,9 @@ func (q *queue) done(batch []*Message) {
 	bytes, count := batchCost(batch)
 	q.bytes -= bytes
 	q.count -= count
-	q.freeBytes -= min(q.freeBytes, bytes)
-	q.freeCount -= min(q.freeCount, count)
+	if q.free != nil && slices.Contains(batch, q.free) { // it is taken whole
+		q.free, q.freeBytes, q.freeCount = nil, 0, 0
+	}
 }
 
 // drop forgets what waits.
@@ -139,7 +145,8 @@ func (q *queue) dropVolatile() int {
 
 // prune takes out the packets that wait and are expendable enough, each whole.
 func (q *queue) prune(gone func(i int, e *Expendable) bool) int {
-	kept, free, removed := q.items[:0], q.freeItems, 0
+	kept, removed := q.items[:0], 0
+	from, end := int(q.freeFrom), int(q.freeFrom+q.freeItems)
 	for i, p := range packets(q.items) {
 		if e := p[0].expend; e == nil || !gone(i, e) {
 			kept = append(kept, p...)
@@ -148,15 +155,25 @@ func (q *queue) prune(gone func(i int, e *Expendable) bool) int {
 		bytes, count := batchCost(p)
 		q.bytes -= bytes
 		q.count -= count
-		if i < free {
+		switch {
+		case i < from:
+			q.freeFrom -= int32(len(p))
+		case i < end:
 			q.freeBytes -= bytes
 			q.freeCount -= count
-			q.freeItems -= len(p)
+			q.freeItems -= int32(len(p))
 		}
 		removed += len(p)
 	}
 	clear(q.items[len(kept):])
-	if q.items = kept; len(kept) == 0 {
+	q.items = kept
+	switch {
+	case q.freeItems > 0:
+		q.free = kept[q.freeFrom]
+	case end > from:
+		q.free = nil
+	}
+	if len(kept) == 0 {
 		q.since = 0
 	}
 	return removed

@@ -110,6 +110,7 @@ func TestSlowConsumerThatNeverReads(t *testing.T) {
 		c, _ := r.connect()
 		send(r, r.app(0), "stuck")
 		synctest.Wait()
+		send(r, r.app(0), strings.Repeat("x", 2000)) // larger than the bound, and the first such
 		if err := r.app(0).Send(engineio.NewMessage(make([]byte, 2000))); !errors.Is(err, engineio.ErrSlow) {
 			r.Fatalf("Send: got %v", err)
 		}
@@ -171,6 +172,60 @@ func TestLargeBatchOnEmptyQueue(t *testing.T) {
 		if err := a.Send(engineio.NewMessage([]byte(large))); !errors.Is(err, engineio.ErrSlow) {
 			r.Errorf("Send of a large message behind a small one: got %v", err)
 		}
+	}, calm, func(c *engineio.Config) { c.QueueBytes = 1000 })
+}
+
+// Whether a small message is still on its way when a large one comes is up to
+// the network, and must not decide about the session. A second large one is too
+// much, and the small ones count as ever.
+func TestLargeBatchBehindSmallOnes(t *testing.T) {
+	large, small := strings.Repeat("x", 5000), strings.Repeat("y", 295) // 300 with type and header
+	bubble(t, func(r *rig) {
+		c, _ := r.connect()
+		a := r.app(0)
+		for range 3 {
+			send(r, a, "stuck")
+			synctest.Wait()
+			send(r, a, small)
+			send(r, a, large)
+			send(r, a, small)
+			r.wantText(c, "4stuck")
+			synctest.Wait() // a write of the rest is stuck
+			send(r, a, small)
+			for _, want := range []string{small, large, small, small} {
+				r.wantText(c, "4"+want)
+			}
+			if err := a.Flushed(r.Context()); err != nil {
+				r.Fatal(err)
+			}
+		}
+		send(r, a, "stuck")
+		synctest.Wait()
+		send(r, a, small)
+		send(r, a, large)
+		send(r, a, small)
+		send(r, a, small)
+		if err := a.Send(engineio.NewMessage([]byte(small))); !errors.Is(err, engineio.ErrSlow) {
+			r.Errorf("Send of a small message too many: got %v", err)
+		}
+	}, calm, func(c *engineio.Config) { c.QueueBytes = 1000 })
+	bubble(t, func(r *rig) {
+		r.connect()
+		a := r.app(0)
+		send(r, a, "stuck")
+		synctest.Wait()
+		send(r, a, large)
+		if err := a.Send(engineio.NewMessage([]byte(large))); !errors.Is(err, engineio.ErrSlow) {
+			r.Errorf("Send of a second large message: got %v", err)
+		}
+	}, calm, func(c *engineio.Config) { c.QueueBytes = 1000 })
+	bubble(t, func(r *rig) { // on polling, where all waits until the client comes
+		p := r.open()
+		a := r.app(0)
+		send(r, a, small)
+		send(r, a, small)
+		send(r, a, large)
+		r.want(r.get(p), 200, "4"+small+"\x1e4"+small+"\x1e4"+large)
 	}, calm, func(c *engineio.Config) { c.QueueBytes = 1000 })
 }
 
