@@ -18,8 +18,9 @@ const (
 	// take to answer it.
 	closeLinger = 2 * time.Second
 
-	// shutdownGrace replaces the write timeout as the time that a polling
-	// client may take to come back for its last poll.
+	// shutdownGrace replaces the write timeout once the server shuts down, as the
+	// time that a polling client may take to come back for its last poll, and
+	// a WebSocket client to take what is written to it.
 	shutdownGrace = time.Second
 )
 
@@ -51,23 +52,6 @@ func (s *Session) CloseWith(c Cause) {
 	s.close(c, farewell{
 		flush: true, packet: closeMessage, grace: s.srv.cfg.WriteTimeout, code: statusFor(c.Reason),
 	})
-}
-
-// shutDown closes the session because its server ends. One that was closing
-// already may have promised its peer more time than there is now.
-func (s *Session) shutDown() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closeLocked(Cause{Reason: ReasonShutdown}, farewell{
-		flush: true, packet: closeMessage, grace: shutdownGrace, code: statusServiceRestart,
-	})
-	if s.phase != phaseClosing || s.transport != Polling {
-		return
-	}
-	s.farewell.grace = min(s.farewell.grace, shutdownGrace)
-	if s.held == nil && time.Until(s.deadline) > shutdownGrace {
-		s.armLocked(time.Now(), shutdownGrace)
-	}
 }
 
 // statusFor returns the WebSocket status that tells people what happened
@@ -179,6 +163,30 @@ func (s *Session) afterClose(c Cause) {
 	defer s.mu.Unlock()
 	s.told = true
 	s.endLocked()
+}
+
+// hurry shortens the farewell of a session that may have closed for any reason,
+// and with more time, just before the server shuts down (E-66).
+func (s *Session) hurry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hurried = true
+	s.farewell.grace = min(s.farewell.grace, shutdownGrace)
+	now := time.Now()
+	if s.conn != nil {
+		_ = s.conn.SetWriteDeadline(now.Add(s.writeTimeLocked())) // an error: it is closed already
+	}
+	if waits := s.phase == phaseClosing && s.transport == Polling && s.held == nil; waits && s.deadline.After(now.Add(shutdownGrace)) {
+		s.armLocked(now, shutdownGrace)
+	}
+}
+
+// writeTimeLocked is how long the peer may take for one flush (E-43).
+func (s *Session) writeTimeLocked() time.Duration {
+	if s.hurried {
+		return min(s.srv.cfg.WriteTimeout, shutdownGrace)
+	}
+	return s.srv.cfg.WriteTimeout
 }
 
 // abort gives up on the farewell; for a shutdown that may wait no longer.

@@ -35,7 +35,7 @@
 // All methods of Server, Session, Message and CORS may be called from any
 // goroutine. Send, Close and the accessors never wait for a peer. Receivers
 // are called without any lock held and may call everything, Close and Send
-// included; only Flushed and Shutdown wait, and a Receiver must not call
+// included; only Flushed, Drain and Shutdown wait, and a Receiver must not call
 // Shutdown. A Receiver must not panic.
 //
 // # Slow peers

@@ -29,11 +29,11 @@ type outgoing struct {
 // write: idle connections have no writer. The first round is out, of which
 // skip bytes are written already.
 func (s *Session) flush(out outgoing, skip int) {
-	s.mu.Lock()
-	conn := s.conn
-	s.mu.Unlock()
 	for any := true; any; skip = 0 {
-		err := conn.SetWriteDeadline(time.Now().Add(s.srv.cfg.WriteTimeout))
+		s.mu.Lock() // with hurry, or this deadline could take the place of its shorter one
+		conn := s.conn
+		err := conn.SetWriteDeadline(time.Now().Add(s.writeTimeLocked()))
+		s.mu.Unlock()
 		if err == nil {
 			_, err = write(conn, out, skip)
 		}

@@ -5,6 +5,7 @@ import (
 	"html"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // Refusal is why a request was not served. Several causes share a code and a
@@ -95,6 +96,8 @@ func (srv *Server) refuse(w http.ResponseWriter, r *http.Request, why *refusal) 
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
+	// A client that asks and asks and reads nothing is not waited for (E-12).
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(srv.cfg.WriteTimeout))
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }

@@ -248,24 +248,27 @@ func (srv *Server) openJSON(s *Session) []byte {
 
 // Shutdown refuses new sessions (503, Retry-After), closes all open ones with
 // [ReasonShutdown] (held polls are answered, WebSockets closed with 1012) and
-// waits until nothing of this server is running any more. When ctx ends first
-// it cuts what is left and returns the cause of ctx.
+// waits until nothing of this server is running any more. Peers that do not take
+// their last words, or do not come for them, hold it up for a few seconds at
+// most. When ctx ends first it cuts what is left and returns the cause of ctx.
+//
+// With many sessions [Server.Drain] comes first, lest they all come back at once.
 //
 // It is to be called before, or while, http.Server.Shutdown runs: that one
 // neither answers held polls nor closes WebSockets.
 func (srv *Server) Shutdown(ctx context.Context) error {
+	sessions := srv.refuseNew()
 	srv.mu.Lock()
-	srv.closing = true
 	if srv.idle == nil {
 		srv.idle = make(chan struct{})
 	}
 	idle := srv.idle
-	sessions := slices.Collect(maps.Values(srv.sessions))
 	srv.signalIdleLocked()
 	srv.mu.Unlock()
 
 	for _, s := range sessions {
-		s.shutDown()
+		s.sendAway()
+		s.hurry()
 	}
 	defer srv.workers.close()
 	select {

@@ -84,6 +84,7 @@ type Session struct {
 	upgrade   upgradeStep
 	told      bool     // Receiver.Closed has returned
 	farewell  farewell // what the peer is told last; set by closeLocked
+	hurried   bool     // the server shuts down: last words have less time
 
 	life Lifetime // the context of the session
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -148,6 +150,36 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Len returns the number of connections, joined to a namespace or not.
 func (s *Server) Len() int { return s.engine.Len() }
+
+// Drain sends the connections away in even steps, as [engineio.Server.Drain]
+// does. Before the first turn tell, if it is not nil, is called for each socket
+// with the time until the turn of its connection; it may emit, and must not wait.
+// A socket that joins later is not told: a middleware can refuse it.
+func (s *Server) Drain(ctx context.Context, over time.Duration, tell func(s *Socket, in time.Duration)) error {
+	sockets := s.sockets()
+	return s.engine.Drain(ctx, over, func(session *engineio.Session, in time.Duration) {
+		if tell == nil {
+			return
+		}
+		for _, socket := range sockets[session] {
+			tell(socket, in)
+		}
+	})
+}
+
+// sockets returns those of all namespaces, by connection.
+func (s *Server) sockets() map[*engineio.Session][]*Socket {
+	s.mu.Lock()
+	namespaces := slices.Collect(maps.Values(s.namespaces))
+	s.mu.Unlock()
+	sockets := make(map[*engineio.Session][]*Socket)
+	for _, n := range namespaces {
+		for _, socket := range n.members.members(nil, nil) {
+			sockets[socket.conn.session] = append(sockets[socket.conn.session], socket)
+		}
+	}
+	return sockets
+}
 
 // Shutdown refuses new connections, closes all there are with
 // [engineio.ReasonShutdown], and waits until they have ended or ctx has.
