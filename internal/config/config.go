@@ -38,13 +38,17 @@ type Config struct {
 	PingInterval  time.Duration
 	PingTimeout   time.Duration
 	ConnectTime   time.Duration
-	MaxPayload    int // bytes
+	DrainTime     time.Duration // 0: all clients at once
+	MaxPayload    int           // bytes
 	LogLevel      slog.Level
 	LogFormat     string // text, json, or empty: text on a terminal
 	Debug         string
 	Timezone      *time.Location
 	MetricsToken  string // empty: metrics are for this machine alone
 }
+
+// maxDrain bounds the drain: what stops a process kills it when it takes long.
+const maxDrain = 10 * time.Minute
 
 // Address is where the node listens.
 func (c Config) Address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
@@ -57,7 +61,7 @@ type Settings struct {
 	host, frontend, secret, database, dataDir, adminEmail, adminPassword string
 	logLevel, logFormat, debug, timezone, maxPayload, metricsToken       string
 	port                                                                 int
-	jwtTTL, pingInterval, pingTimeout, connectTimeout                    time.Duration
+	jwtTTL, pingInterval, pingTimeout, connectTimeout, drainTime         time.Duration
 }
 
 // Bind adds the flags of a node to f. Flags that are there already, those of the
@@ -77,6 +81,7 @@ func Bind(f *flag.FlagSet) *Settings {
 	f.DurationVar(&s.pingInterval, "ping-interval", 25*time.Second, "Socket.IO heartbeat")
 	f.DurationVar(&s.pingTimeout, "ping-timeout", 20*time.Second, "how long a client may take to answer it")
 	f.DurationVar(&s.connectTimeout, "connect-timeout", 10*time.Second, "how long a connection may go without joining a namespace")
+	f.DurationVar(&s.drainTime, "drain-time", 5*time.Second, "how long a stop may take to send many clients away in even steps; 0: all at once")
 	f.StringVar(&s.maxPayload, "max-payload", "1MB", "largest Socket.IO message")
 	f.StringVar(&s.timezone, "timezone", "UTC", "where the day of an NGO's daily capacity begins")
 	f.StringVar(&s.metricsToken, "metrics-token", "", "token that /metrics asks for, at least 16 bytes (default: only this machine may read it)")
@@ -175,7 +180,8 @@ func (s *Settings) validate(value func(name string) string, found *faults) Confi
 	c := Config{
 		Host: s.host, Port: s.port, JWTSecret: s.secret, JWTTTL: s.jwtTTL, DatabaseURL: s.database, DataDir: s.dataDir,
 		AdminEmail: s.adminEmail, AdminPassword: s.adminPassword, PingInterval: s.pingInterval, PingTimeout: s.pingTimeout,
-		ConnectTime: s.connectTimeout, LogFormat: s.logFormat, Debug: s.debug, MetricsToken: s.metricsToken,
+		ConnectTime: s.connectTimeout, DrainTime: s.drainTime, LogFormat: s.logFormat, Debug: s.debug,
+		MetricsToken: s.metricsToken,
 	}
 	fault := func(name, format string, args ...any) { found.add(EnvName(name), format, args...) }
 	if c.Port < 0 || c.Port > 65535 {
@@ -196,6 +202,9 @@ func (s *Settings) validate(value func(name string) string, found *faults) Confi
 		if d.value < time.Millisecond {
 			fault(d.name, "%s is less than a millisecond", d.value)
 		}
+	}
+	if c.DrainTime < 0 || c.DrainTime > maxDrain {
+		fault("drain-time", "%s is not between 0 and %s", c.DrainTime, maxDrain)
 	}
 	if (c.AdminEmail == "") != (c.AdminPassword == "") {
 		fault("super-admin-email", "e-mail and password of the admin go together")

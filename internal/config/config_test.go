@@ -35,7 +35,7 @@ func TestDefaults(t *testing.T) {
 	want := config.Config{
 		Port: 3000, FrontendURLs: []string{"http://localhost:5173"}, JWTTTL: 168 * time.Hour,
 		DatabaseURL: "sqlite:data/larder.db", DataDir: "./data", PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second,
-		ConnectTime: 10 * time.Second, MaxPayload: 1_000_000, LogLevel: slog.LevelInfo, Timezone: time.UTC,
+		ConnectTime: 10 * time.Second, DrainTime: 5 * time.Second, MaxPayload: 1_000_000, LogLevel: slog.LevelInfo, Timezone: time.UTC,
 	}
 	sameTimezone := cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })
 	if diff := cmp.Diff(want, c, sameTimezone); err != nil || diff != "" {
@@ -79,7 +79,7 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 	f := flag.NewFlagSet("larder", flag.ContinueOnError)
 	config.Bind(f)
 	values := map[string]string{
-		"port": "80", "jwt-ttl": "1h", "ping-interval": "1s", "ping-timeout": "2s", "connect-timeout": "3s", "max-payload": "2MB",
+		"port": "80", "jwt-ttl": "1h", "ping-interval": "1s", "ping-timeout": "2s", "connect-timeout": "3s", "drain-time": "4s", "max-payload": "2MB",
 		"timezone": "Asia/Kolkata", "log-level": "debug", "log-format": "json", "jwt-secret": "0123456789abcdef",
 		"frontend-url": "https://a.example/, http://b.example:8080", "database-url": "sqlite:/tmp/x.db",
 		"super-admin-email": "a@example.org", "super-admin-password": "long enough", "metrics-token": "fedcba9876543210",
@@ -99,7 +99,7 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 	want := config.Config{
 		Host: "x", Port: 80, FrontendURLs: []string{"https://a.example", "http://b.example:8080"}, JWTSecret: "0123456789abcdef",
 		JWTTTL: time.Hour, DatabaseURL: "sqlite:/tmp/x.db", DataDir: "x", AdminEmail: "a@example.org", AdminPassword: "long enough",
-		PingInterval: time.Second, PingTimeout: 2 * time.Second, ConnectTime: 3 * time.Second, MaxPayload: 2_000_000,
+		PingInterval: time.Second, PingTimeout: 2 * time.Second, ConnectTime: 3 * time.Second, DrainTime: 4 * time.Second, MaxPayload: 2_000_000,
 		LogLevel: slog.LevelDebug, LogFormat: "json", Debug: "x", Timezone: c.Timezone,
 		MetricsToken: "fedcba9876543210",
 	}
@@ -120,6 +120,7 @@ func TestBounds(t *testing.T) {
 		"PING_INTERVAL":   {[]string{"1ms", "25s"}, []string{"0s", "-1s", "25", "999us"}},
 		"PING_TIMEOUT":    {[]string{"1ms"}, []string{"0s", "20"}},
 		"CONNECT_TIMEOUT": {[]string{"1s"}, []string{"0s", "soon"}},
+		"DRAIN_TIME":      {[]string{"0s", "10m"}, []string{"-1s", "11m", "5"}},
 		"MAX_PAYLOAD":     {[]string{"1", "1kB", "100 MB", "1 mb"}, []string{"0", "-1", "101MB", "1GB", "x", "1.5MB", "99999999999999999999"}},
 		"FRONTEND_URL": {
 			[]string{"http://a", "https://a.example:8443/", " http://a , https://b/ ,", "http://[::1]:3000"},

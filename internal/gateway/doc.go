@@ -12,5 +12,5 @@
 // client: each connection has a bounded queue and is closed when it can't keep
 // up. Handlers of one client run one at a time, on the reader of its connection.
 // The package starts no goroutine save the readers and writers of plain
-// WebSockets, for which Shutdown waits.
+// WebSockets, for which Shutdown waits, and one in Drain, which does.
 package gateway

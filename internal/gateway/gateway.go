@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +28,7 @@ var Namespaces = []string{"/donations", "/"}
 
 // Gateway is the doors of one node.
 type Gateway struct {
+	sio     *socketio.Server
 	auth    *auth.Auth
 	queries *query.Service
 	log     *slog.Logger
@@ -40,7 +43,7 @@ type Gateway struct {
 // New returns a Gateway on the namespaces of a Socket.IO server that does not
 // serve yet. Join has to be called before it does.
 func New(sio *socketio.Server, au *auth.Auth, queries *query.Service, log *slog.Logger) *Gateway {
-	g := &Gateway{auth: au, queries: queries, log: log}
+	g := &Gateway{sio: sio, auth: au, queries: queries, log: log}
 	g.plain.init(g)
 	for _, name := range Namespaces {
 		n := sio.Of(name)
@@ -227,22 +230,33 @@ func (g *Gateway) emit(s *socketio.Socket, name string, payload any) {
 	}
 }
 
-// Drain lets nobody in from now on, and tells every client that the server goes
-// away and when to come back.
-func (g *Gateway) Drain(reconnectIn time.Duration) {
+// Drain lets nobody in from now on, tells every client that the server goes away
+// and when to come back, and closes their connections in even steps within a
+// window, those of each door by themselves (P-17). It returns when all have had
+// their turn, or with the cause of ctx.
+func (g *Gateway) Drain(ctx context.Context, over time.Duration) error {
 	g.draining.Store(true)
-	body, err := json.Marshal(api.ServerDraining{ReconnectInMs: reconnectIn.Milliseconds()})
-	if err != nil {
-		return
-	}
-	ev, err := socketio.NewEvent(api.EventServerDraining, body)
-	if err != nil {
-		return
-	}
-	for _, n := range g.spaces {
-		n.Emit(ev)
-	}
-	g.plain.drain(body)
+	var doors sync.WaitGroup
+	var plainErr error
+	doors.Go(func() { plainErr = g.plain.drain(ctx, over) })
+	err := g.sio.Drain(ctx, over, func(s *socketio.Socket, in time.Duration) {
+		g.emit(s, api.EventServerDraining, farewell(in))
+	})
+	doors.Wait()
+	return errors.Join(err, plainErr)
+}
+
+// A client stays away for pauseLeast and up to pauseSpread more after its turn.
+// The one leaves time for its next server to be found, the other spreads those
+// who had their turn together (P-17).
+const (
+	pauseLeast  = time.Second
+	pauseSpread = time.Second
+)
+
+// farewell is what a client is told whose connection will be closed in so long.
+func farewell(in time.Duration) api.ServerDraining {
+	return api.ServerDraining{ReconnectInMs: (in + pauseLeast + rand.N(pauseSpread)).Milliseconds()}
 }
 
 // Shutdown closes the plain WebSockets and waits for them until ctx ends. The

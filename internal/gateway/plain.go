@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -196,10 +197,38 @@ func (d *plainDoor) expel(accountID string) {
 	}
 }
 
-func (d *plainDoor) drain(payload json.RawMessage) {
-	for _, c := range d.conns(d.live, nil) {
-		c.sendEvent(api.EventServerDraining, payload)
+// drain tells those in the stream, and closes all connections in turns.
+func (d *plainDoor) drain(ctx context.Context, over time.Duration) error {
+	list := d.conns(d.all, nil)
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	turns := engineio.Turns(len(list), over)
+	for i, c := range list {
+		if d.inStream(c) {
+			c.sendEvent(api.EventServerDraining, farewell(turns[i]))
+		}
 	}
+	return engineio.AtTurns(ctx, turns, func(i int) bool {
+		list[i].goAway()
+		return d.any()
+	})
+}
+
+func (d *plainDoor) inStream(c *plainConn) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, live := d.live[c]
+	return live
+}
+
+func (d *plainDoor) any() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.all) > 0
+}
+
+// goAway closes the connection because the server stops.
+func (c *plainConn) goAway() {
+	c.close(statusServiceRestart, "server is going away", engineio.ReasonShutdown)
 }
 
 // shutdown closes all connections and waits for their goroutines. When ctx ends
@@ -209,7 +238,7 @@ func (d *plainDoor) shutdown(ctx context.Context) error {
 	d.closed = true
 	d.mu.Unlock()
 	for _, c := range d.conns(d.all, nil) {
-		c.close(statusServiceRestart, "server is going away", engineio.ReasonShutdown)
+		c.goAway()
 		c.hurry()
 	}
 	done := make(chan struct{})

@@ -37,6 +37,9 @@ func (c *plainConn) identify(ctx context.Context, token string) (auth.Identity, 
 		token = data.Token
 	}
 	id, err := c.g.auth.Authenticate(ctx, token)
+	if err == nil && c.g.draining.Load() {
+		err = errDraining
+	}
 	if err != nil {
 		c.refuse(err)
 	}

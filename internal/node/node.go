@@ -3,9 +3,10 @@
 // in order.
 //
 // New opens the store, applies migrations and opens the listener, but starts no
-// goroutine. Run serves until its context ends: then readiness goes off, clients
-// are told, sockets and held polls are closed, requests finish, the tailer and the
-// clock stop, and the store is closed last.
+// goroutine. Run serves until its context ends: then readiness goes off, nobody
+// new is let in, clients are told when to come back, sockets and held polls are
+// closed in even steps, requests finish, the tailer and the clock stop, and the
+// store is closed last.
 package node
 
 import (
@@ -37,12 +38,9 @@ import (
 	"larder/socketio"
 )
 
-const (
-	// shutdownTime bounds an orderly stop.
-	shutdownTime = 15 * time.Second
-	// reconnectIn is what clients are told to wait before they come back.
-	reconnectIn = time.Second
-)
+// finishTime bounds what is left of an orderly stop after the drain: last words,
+// and requests that are being answered.
+const finishTime = 5 * time.Second
 
 // MadeUp tells what a node had to decide by itself, for the operator.
 type MadeUp struct {
@@ -54,6 +52,7 @@ type MadeUp struct {
 // Node is one running Larder.
 type Node struct {
 	log      *slog.Logger
+	drain    time.Duration // how long sending clients away may take
 	listener net.Listener
 	server   *http.Server
 	store    *store.Store
@@ -77,7 +76,7 @@ func WithListener(l net.Listener) Option { return func(n *Node) { n.listener = l
 // New builds a node and opens its listener. wire is where wire logs go when the
 // settings turn them on. If it fails nothing is left open.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger, wire io.Writer, opts ...Option) (_ *Node, err error) {
-	n := &Node{log: log}
+	n := &Node{log: log, drain: cfg.DrainTime}
 	for _, opt := range opts {
 		opt(n)
 	}
@@ -265,19 +264,19 @@ func (n *Node) Run(ctx context.Context) error {
 
 // stop ends the traffic: told, closed, finished. Sockets and held polls come
 // first, because http.Server.Shutdown neither closes the ones nor answers the
-// others.
+// others. Requests are served all the while, so that the node is seen to live.
 func (n *Node) stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, shutdownTime)
+	ctx, cancel := context.WithTimeout(ctx, n.drain+finishTime)
 	defer cancel()
 	n.health.Drain()
-	n.gateway.Drain(reconnectIn)
+	drainErr := n.gateway.Drain(ctx, n.drain)
 	// Side by side: each may have to wait for peers that do not answer a close.
 	var doors sync.WaitGroup
 	var sioErr, plainErr error
 	doors.Go(func() { sioErr = n.sio.Shutdown(ctx) })
 	doors.Go(func() { plainErr = n.gateway.Shutdown(ctx) })
 	doors.Wait()
-	err := errors.Join(sioErr, plainErr)
+	err := errors.Join(drainErr, sioErr, plainErr)
 	if late := n.server.Shutdown(ctx); late != nil {
 		// Somebody does not take his answer: he is cut, so that nothing is left.
 		err = errors.Join(err, fmt.Errorf("requests: %w", late), n.server.Close())
