@@ -1,5 +1,5 @@
-// SIGTERM: everybody is told, every request is answered, and the process ends by itself. Clauses
-// P-17, E-31.
+// SIGTERM: everybody is told, every request is answered, and the process ends by itself; a second one
+// ends it at once. Clauses P-17, E-31, E-65.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -93,6 +93,46 @@ test('an orderly stop', { timeout: 40_000 }, async (t) => {
     assert.ok(answers.every(({ status }) => status === 200), JSON.stringify(answers));
   }
   assert.equal(held[0].answers.filter(({ body }) => body.includes('server.draining')).length, 1);
+});
+
+test('many clients leave in steps, each with a time of its own', { timeout: 60_000 }, async (t) => {
+  const server = await Server.start(t, { DRAIN_TIME: '2s' });
+  const donor = await server.account('DONOR');
+  const taps = Array.from({ length: 90 }, (_, n) => {
+    return tap(server, { by: donor, label: `client ${n}`, transports: [n % 2 ? 'websocket' : 'polling'] });
+  });
+  const ends = taps.map(({ socket }) => {
+    const end = {};
+    socket.on('server.draining', ({ reconnectInMs }) => Object.assign(end, { told: Date.now(), reconnectInMs }));
+    socket.on('disconnect', () => (end.left = Date.now()));
+    return end;
+  });
+  await Promise.all(taps.map((each) => each.ready()));
+
+  const began = Date.now();
+  const { code, signal, ms } = await server.stop('SIGTERM');
+  assert.deepEqual([code, signal], [0, null], server.log);
+  assert.ok(ms < 7000, `stopped after ${ms} ms`);
+  await Promise.all(taps.map((each) => each.until('the disconnect', () => each.drops.length)));
+  const times = new Set(ends.map(({ reconnectInMs }) => reconnectInMs));
+  assert.ok(times.size > 45, `${times.size} different times to return`);
+  assert.ok(Math.min(...times) >= 1000 && Math.max(...times) <= 2200, [...times].join());
+  for (const { told, left, reconnectInMs } of ends) assert.ok(left < told + reconnectInMs, 'sent away before it may return');
+  // Five turns, 50 ms apart. Clients and server may be late on a slow machine, and not early.
+  assert.ok(Math.max(...ends.map(({ left }) => left)) - began >= 199, 'the last turn comes after 200 ms');
+});
+
+test('a second signal ends the process in the middle of the drain', { timeout: 30_000 }, async (t) => {
+  const server = await Server.start(t);
+  const donor = await server.account('DONOR');
+  const absent = await new Poll(server).open().then((poll) => poll.join('/donations', donor.token));
+  assert.ok(absent, 'holds no poll: the server waits a second for it');
+  const stopped = server.stop('SIGTERM');
+  await until('the beginning of the stop', () => server.log.includes('"msg":"stopping"'), { server });
+  server.child.kill('SIGTERM');
+  const { code, signal } = await stopped;
+  assert.deepEqual([code, signal], [null, 'SIGTERM'], server.log);
+  assert.ok(!server.log.includes('"msg":"stopped"'), server.log);
 });
 
 test('a stop with nobody there is quick', { timeout: 20_000 }, async (t) => {
