@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"cmp"
+	"compress/flate"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -66,6 +67,10 @@ type Config struct {
 
 	Transports []Transport // both
 
+	// Compression is for WebSockets. Nil: none. Bodies of polls are compressed
+	// whenever the client accepts it (E-22).
+	Compression *Compression
+
 	// CORS decides which origins may connect. Nil: no CORS headers (C-1), and
 	// WebSockets only from the own origin or without an Origin header (C-4).
 	CORS *CORS
@@ -94,6 +99,12 @@ func (c Config) withDefaults() Config {
 	c.MaxQueued = cmp.Or(c.MaxQueued, 256<<20)
 	if c.Address == nil {
 		c.Address = addressOf
+	}
+	if c.Compression != nil {
+		c.Compression = &Compression{
+			Threshold: cmp.Or(c.Compression.Threshold, compressFrom),
+			Level:     cmp.Or(c.Compression.Level, flate.BestSpeed),
+		}
 	}
 	if len(c.Transports) == 0 {
 		c.Transports = []Transport{Polling, WebSocket}
@@ -142,6 +153,12 @@ func (c Config) validate() error {
 		if n.value < 0 {
 			errs = append(errs, fmt.Errorf("%s %d is negative", n.name, n.value))
 		}
+	}
+	if z := c.Compression; z != nil && z.Threshold < 0 {
+		errs = append(errs, fmt.Errorf("Compression.Threshold %d is negative", z.Threshold))
+	}
+	if z := c.Compression; z != nil && (z.Level < flate.HuffmanOnly || z.Level > flate.BestCompression) {
+		errs = append(errs, fmt.Errorf("Compression.Level %d is unknown", z.Level))
 	}
 	for _, t := range c.Transports {
 		if t != Polling && t != WebSocket {

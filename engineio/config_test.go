@@ -11,7 +11,8 @@ import (
 func TestNewServerNamesWhatIsWrong(t *testing.T) {
 	_, err := engineio.NewServer(engineio.Config{
 		Path: "x", PingInterval: -1, PingTimeout: time.Microsecond, UpgradeTimeout: -1, WriteTimeout: -1, ReadTimeout: -1,
-		MaxPayload: -1, QueueBytes: -1, QueueMessages: -1, Transports: []engineio.Transport{"smoke"},
+		Compression: &engineio.Compression{Threshold: -1, Level: 10},
+		MaxPayload:  -1, QueueBytes: -1, QueueMessages: -1, Transports: []engineio.Transport{"smoke"},
 		CORS: &engineio.CORS{Origins: []string{"*"}, Setting: "FRONTEND_URL"},
 	}, nil)
 	if err == nil {
@@ -20,6 +21,7 @@ func TestNewServerNamesWhatIsWrong(t *testing.T) {
 	for _, name := range []string{
 		"path", "PingInterval", "PingTimeout", "UpgradeTimeout", "WriteTimeout", "ReadTimeout",
 		"MaxPayload", "QueueBytes", "QueueMessages", "smoke", "FRONTEND_URL",
+		"Compression.Threshold", "Compression.Level",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("error does not name %s:\n%v", name, err)

@@ -51,6 +51,14 @@
 // who are behind, and only for them does anybody look at the clock: one more
 // message to a session that keeps up costs what it did without bounds.
 //
+// # Compression
+//
+// Bodies of polls are compressed when the client accepts it. On WebSockets that
+// is for the application to turn on, with [Config.Compression]. A message is
+// compressed when the first session that agreed to it is about to write it, by
+// one of at most eight compressors, and queues count it uncompressed. An idle
+// connection costs no more than without.
+//
 // # Goroutines
 //
 // A session on polling has none; a held poll is a parked request. A session on

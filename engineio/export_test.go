@@ -8,7 +8,18 @@ import (
 // ReadFrames reads all messages and control frames of a client's stream, up to
 // the first error; deliver gets each, valid during the call.
 func ReadFrames(src io.Reader, ahead []byte, maxMessage int, deliver func(op byte, data []byte)) error {
-	f := newFrameReader(src, ahead, maxMessage)
+	return readFrames(newFrameReader(src, ahead, maxMessage), deliver)
+}
+
+// ReadDeflated is ReadFrames where permessage-deflate was agreed on.
+func ReadDeflated(src io.Reader, maxMessage int, deliver func(op byte, data []byte)) error {
+	f := newFrameReader(src, nil, maxMessage)
+	f.deflates = true
+	return readFrames(f, deliver)
+}
+
+func readFrames(f *frameReader, deliver func(op byte, data []byte)) error {
+	defer f.close()
 	for {
 		op, data, err := f.next()
 		if err != nil {
@@ -17,6 +28,9 @@ func ReadFrames(src io.Reader, ahead []byte, maxMessage int, deliver func(op byt
 		deliver(byte(op), data)
 	}
 }
+
+// NegotiateDeflate returns the answer to the extensions that a client offers.
+func NegotiateDeflate(lines ...string) string { return negotiateDeflate(lines) }
 
 // HoldsBufferWaiting reports whether a reader of conn, on which nothing has
 // arrived, waits with a buffer in its hands.

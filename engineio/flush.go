@@ -21,6 +21,8 @@ type outgoing struct {
 	pong  []byte
 	batch []*Message
 	close []byte
+
+	deflater *deflater // of the connection; nil: it takes nothing compressed
 }
 
 // flush writes what is queued on the WebSocket until nothing is left, waiting
@@ -133,6 +135,9 @@ func (s *Session) takeLocked(dst []*Message) (out outgoing, any bool) {
 	}
 	out = outgoing{pong: s.pong, batch: s.dequeueLocked(dst), close: s.closeFrame}
 	s.pong, s.closeFrame = nil, nil
+	if s.deflates {
+		out.deflater = s.srv.deflater
+	}
 	return out, true
 }
 
@@ -140,7 +145,7 @@ func (s *Session) takeLocked(dst []*Message) (out outgoing, any bool) {
 // allows. It returns how many bytes are sent, those skipped included.
 func write(dst io.Writer, out outgoing, skip int) (int, error) {
 	if out.pong == nil && out.close == nil && len(out.batch) == 1 {
-		n, err := dst.Write(out.batch[0].frame[skip:]) // the common case needs no copy
+		n, err := dst.Write(out.batch[0].wire(out.deflater)[skip:]) // the common case needs no copy
 		return skip + n, err
 	}
 	buf := flushBuffers.Get().(*[]byte)
@@ -148,7 +153,7 @@ func write(dst io.Writer, out outgoing, skip int) (int, error) {
 	g := gatherer{dst: dst, buf: (*buf)[:0], skip: skip}
 	g.add(out.pong)
 	for _, m := range out.batch {
-		g.add(m.frame)
+		g.add(m.wire(out.deflater))
 	}
 	g.add(out.close)
 	g.flush()

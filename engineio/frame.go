@@ -86,9 +86,12 @@ type frameReader struct {
 	rawCount int                   // what it read
 	rawErr   error                 // why it read nothing
 
-	op        ws.OpCode // of the fragmented message in progress; 0: none
-	delivered bool
-	msg       *[]byte // its bytes so far, or the last message delivered
+	deflates bool // messages may be compressed (E-41)
+
+	op         ws.OpCode // of the fragmented message in progress; 0: none
+	compressed bool      // that message
+	delivered  bool
+	msg        *[]byte // its bytes so far, or the last message delivered
 }
 
 func newFrameReader(src io.Reader, ahead []byte, maxMessage int) *frameReader {
@@ -212,7 +215,7 @@ func (f *frameReader) next() (ws.OpCode, []byte, error) {
 			}
 			return h.OpCode, data, err
 		}
-		if h.Fin && f.op == 0 && h.Length <= readAhead {
+		if h.Fin && f.op == 0 && h.Length <= readAhead && h.Rsv == 0 {
 			data, err := f.short(h)
 			if err == nil {
 				err = checkText(h.OpCode, data)
@@ -220,7 +223,7 @@ func (f *frameReader) next() (ws.OpCode, []byte, error) {
 			return h.OpCode, data, err
 		}
 		if f.op == 0 {
-			f.op = h.OpCode
+			f.op, f.compressed = h.OpCode, h.Rsv != 0
 		}
 		if err := f.gather(h); err != nil {
 			return 0, nil, err
@@ -228,6 +231,11 @@ func (f *frameReader) next() (ws.OpCode, []byte, error) {
 		if h.Fin {
 			op := f.op
 			f.op, f.delivered = 0, true
+			if f.compressed {
+				if err := f.inflateMessage(); err != nil {
+					return 0, nil, err
+				}
+			}
 			return op, *f.msg, checkText(op, *f.msg)
 		}
 	}
@@ -281,7 +289,7 @@ func (f *frameReader) header() (ws.Header, error) {
 // check judges a header before anything is allocated for it (E-39, E-40).
 func (f *frameReader) check(h ws.Header) error {
 	switch {
-	case h.Rsv != 0:
+	case h.Rsv != 0 && !(h.Rsv == rsv1 && f.deflates && (h.OpCode == ws.OpText || h.OpCode == ws.OpBinary)):
 		return protocolError("reserved bits are set")
 	case h.OpCode.IsReserved():
 		return protocolError("unknown opcode")
@@ -302,7 +310,11 @@ func (f *frameReader) check(h ws.Header) error {
 	if f.msg != nil {
 		have = len(*f.msg)
 	}
-	if h.Length > int64(f.max-have) {
+	limit := f.max
+	if f.compressed && f.op != 0 || h.Rsv != 0 {
+		limit = compressedMax(limit) // what comes of it is bounded by f.max
+	}
+	if h.Length > int64(limit-have) {
 		return &frameError{ws.StatusMessageTooBig, "message is too big"}
 	}
 	return nil

@@ -44,9 +44,9 @@ func checkHandshake(r *http.Request) *refusal {
 }
 
 // handshake takes the connection over from net/http and switches it to
-// WebSocket. The buffers of net/http are left behind; what they had already
-// read is returned. On error the request has been answered.
-func (srv *Server) handshake(w http.ResponseWriter, r *http.Request) (net.Conn, []byte, error) {
+// WebSocket. The buffers of net/http are left behind; the reader returned begins
+// with what they had already read. On error the request has been answered.
+func (srv *Server) handshake(w http.ResponseWriter, r *http.Request) (net.Conn, *frameReader, error) {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		srv.refuse(w, r, refuseBadRequest)
@@ -58,15 +58,22 @@ func (srv *Server) handshake(w http.ResponseWriter, r *http.Request) (net.Conn, 
 		b, _ := buffered.Reader.Peek(n)
 		ahead = bytes.Clone(b)
 	}
-	if err := srv.switchProtocols(conn, w.Header(), r); err != nil {
+	extension := ""
+	if srv.deflater != nil {
+		extension = negotiateDeflate(r.Header["Sec-Websocket-Extensions"])
+	}
+	if err := srv.switchProtocols(conn, w.Header(), r, extension); err != nil {
 		_ = conn.Close()
 		return nil, nil, fmt.Errorf("switch protocols: %w", err)
 	}
-	return conn, ahead, nil
+	frames := newFrameReader(conn, ahead, srv.cfg.MaxPayload)
+	frames.deflates = extension != ""
+	return conn, frames, nil
 }
 
-// switchProtocols writes the 101 answer, with the headers that were set for it.
-func (srv *Server) switchProtocols(conn net.Conn, header http.Header, r *http.Request) error {
+// switchProtocols writes the 101 answer, with the headers that were set for it
+// and the extension that was agreed on, if any.
+func (srv *Server) switchProtocols(conn net.Conn, header http.Header, r *http.Request, extension string) error {
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
@@ -78,6 +85,9 @@ func (srv *Server) switchProtocols(conn net.Conn, header http.Header, r *http.Re
 	var b bytes.Buffer
 	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
 	b.WriteString("Sec-WebSocket-Accept: " + base64.StdEncoding.EncodeToString(sum[:]) + "\r\n")
+	if extension != "" {
+		b.WriteString("Sec-WebSocket-Extensions: " + extension + "\r\n")
+	}
 	if err := header.Write(&b); err != nil {
 		return err
 	}

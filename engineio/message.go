@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/gobwas/ws"
 )
@@ -23,6 +24,8 @@ type Message struct {
 
 	once sync.Once
 	poll []byte // polling form of a binary message
+
+	deflated atomic.Pointer[deflatedFrame] // nil until a session needs it (E-41)
 }
 
 // NewMessage encodes a text message. The text is copied. It must be UTF-8 and,
@@ -39,8 +42,8 @@ func NewBinaryMessage(data []byte) *Message {
 	return &Message{frame: frame, body: frame[head:], binary: true}
 }
 
-// Uncompressed returns the same message, but it is never compressed, and
-// neither is what leaves together with it (E-22).
+// Uncompressed returns the same message, but it is never compressed (E-22,
+// E-41), and on polling neither is what leaves together with it.
 func (m *Message) Uncompressed() *Message {
 	c := m.clone()
 	c.plain = true

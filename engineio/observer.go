@@ -20,9 +20,9 @@ type Observer interface {
 	UpgradeEnded(ok bool)
 
 	// Received and Sent count Engine.IO packets, heartbeats included, and the
-	// bytes that they have on the transport: bodies before compression, frames
-	// with their headers when sent and without them when received. What was
-	// lost is not counted.
+	// bytes that they have on the transport, before compression: bodies, and
+	// frames with their headers when sent and without them when received. What
+	// was lost is not counted.
 	Received(t Transport, packets, bytes int)
 	Sent(t Transport, packets, bytes int)
 

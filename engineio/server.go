@@ -30,6 +30,8 @@ type Server struct {
 	began  time.Time    // what clock counts from
 	queued atomic.Int64 // bytes that wait for peers who are behind (E-71)
 
+	deflater *deflater // nil: nothing is compressed on WebSockets
+
 	mu       sync.Mutex
 	sessions map[string]*Session // all that have not ended, closed ones included
 	requests int                 // being served
@@ -76,6 +78,9 @@ func NewServer(cfg Config, open func(*Session) Receiver) (*Server, error) {
 		unaccepted: make(map[string]int),
 
 		stats: Stats{Closed: make(map[Reason]uint64)},
+	}
+	if cfg.Compression != nil {
+		srv.deflater = newDeflater(*cfg.Compression)
 	}
 	if srv.cors == nil {
 		srv.cors = &CORS{Logger: cfg.Logger}

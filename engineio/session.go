@@ -112,6 +112,7 @@ type Session struct {
 	reading    bool            // the reader runs; it closes conn when it ends
 	flushing   bool            // a flusher runs, or a writer will come
 	stuck      bool            // a flusher runs, and waits for the peer
+	deflates   bool            // permessage-deflate was negotiated (E-41)
 	flushed    chan struct{}
 	pong       []byte // frame that answers the last WebSocket ping
 	closeFrame []byte // last frame, once the queue is empty

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"syscall"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -24,7 +23,7 @@ func (s *Session) upgradeSession(w http.ResponseWriter, r *http.Request) {
 		s.srv.refuse(w, r, gone)
 		return
 	}
-	conn, ahead, err := s.srv.handshake(w, r)
+	conn, frames, err := s.srv.handshake(w, r)
 	if err != nil {
 		if reserved {
 			s.upgradeFailed()
@@ -32,7 +31,6 @@ func (s *Session) upgradeSession(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	frames := newFrameReader(conn, ahead, s.srv.cfg.MaxPayload)
 	if !reserved {
 		// E-48: the newcomer is closed, and sees it as a close, not as a
 		// failed handshake.
@@ -121,7 +119,7 @@ func (s *Session) probeSequence(conn net.Conn, frames *frameReader) error {
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
-	return s.switchTransport(conn, frames.raw)
+	return s.switchTransport(conn, frames)
 }
 
 // probeAnswer is "3probe".
@@ -165,7 +163,7 @@ func (s *Session) probed() {
 
 // switchTransport makes the WebSocket the session's transport. What is queued
 // leaves there; a poll that is still held gets nothing of it (E-45).
-func (s *Session) switchTransport(conn net.Conn, raw syscall.RawConn) error {
+func (s *Session) switchTransport(conn net.Conn, frames *frameReader) error {
 	s.mu.Lock()
 	if s.phase != phaseOpen {
 		s.mu.Unlock()
@@ -174,7 +172,7 @@ func (s *Session) switchTransport(conn net.Conn, raw syscall.RawConn) error {
 	s.kickLocked() // the held poll, to its 400 (E-44)
 	s.transport = WebSocket
 	s.upgrade = upgradeDone
-	s.conn, s.raw, s.probe = conn, raw, nil
+	s.conn, s.raw, s.deflates, s.probe = conn, frames.raw, frames.deflates, nil
 	s.probes--
 	s.reading = true
 	if !s.queue.idle() {

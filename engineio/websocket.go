@@ -11,15 +11,14 @@ import (
 
 // openWebSocket opens a session that is on a WebSocket from the start.
 func (srv *Server) openWebSocket(w http.ResponseWriter, r *http.Request, address string) {
-	conn, ahead, err := srv.handshake(w, r)
+	conn, frames, err := srv.handshake(w, r)
 	if err != nil {
 		srv.abandon(address)
 		return
 	}
-	frames := newFrameReader(conn, ahead, srv.cfg.MaxPayload)
 	s := srv.newSession(r, WebSocket)
 	s.address = address
-	s.conn, s.raw = conn, frames.raw
+	s.conn, s.raw, s.deflates = conn, frames.raw, frames.deflates
 	s.reading = true
 	// The open packet is the head of the queue: nothing can be sent before it
 	// (E-36).

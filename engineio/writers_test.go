@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"runtime"
 	"strings"
 	"sync"
@@ -53,12 +54,14 @@ func newTCPRig(t *testing.T, cfg engineio.Config) *tcpRig {
 }
 
 // dial opens a session.
-func (r *tcpRig) dial() (*wire.WebSocket, *app) {
+func (r *tcpRig) dial() (*wire.WebSocket, *app) { return r.dialWith(nil) }
+
+func (r *tcpRig) dialWith(header http.Header) (*wire.WebSocket, *app) {
 	r.Helper()
 	c, err := wire.DialWebSocket(r.Context(), func(ctx context.Context) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "tcp", r.addr)
-	}, "/engine.io/?EIO=4&transport=websocket", nil)
+	}, "/engine.io/?EIO=4&transport=websocket", header)
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -20,6 +20,13 @@ type WebSocket struct {
 	// Conn is the connection, for deadlines and for cutting it.
 	Conn net.Conn
 
+	// Extensions is the header of that name in the server's answer. With
+	// permessage-deflate in it, Read takes compressed messages and inflates them.
+	Extensions string
+
+	// Compressed is how many messages read were compressed.
+	Compressed int
+
 	r *bufio.Reader
 }
 
@@ -29,9 +36,10 @@ type Frame struct {
 	Op       ws.OpCode
 	Payload  []byte
 	More     bool // FIN is not set
-	Rsv      byte // the three reserved bits
+	Rsv      byte // the three reserved bits; 4 is that of a compressed message
 	Unmasked bool
 	Declare  uint64 // length to declare instead of the true one, if not 0
+	Wide     int    // bytes of the length, 2 or 8, if more than are needed
 }
 
 // mask is what payloads are masked with; servers must take any.
@@ -53,9 +61,9 @@ func (f Frame) Bytes() []byte {
 	}
 	var b []byte
 	switch {
-	case length < 126:
+	case length < 126 && f.Wide == 0:
 		b = append(b, first, second|byte(length))
-	case length < 1<<16:
+	case length < 1<<16 && f.Wide < 8:
 		b = binary.BigEndian.AppendUint16(append(b, first, second|126), uint16(length))
 	default:
 		b = binary.BigEndian.AppendUint64(append(b, first, second|127), length)
@@ -108,7 +116,7 @@ func DialWebSocket(ctx context.Context, dial DialFunc, target string, header htt
 	if got := resp.Header.Get("Sec-Websocket-Accept"); header == nil && got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
 		return nil, errors.Join(fmt.Errorf("wire: bad Sec-WebSocket-Accept %q", got), conn.Close())
 	}
-	return &WebSocket{Conn: conn, r: r}, nil
+	return &WebSocket{Conn: conn, r: r, Extensions: resp.Header.Get("Sec-Websocket-Extensions")}, nil
 }
 
 // Refused is the error of a handshake that the server refused.
@@ -144,20 +152,26 @@ func (c *WebSocket) Raw(b []byte) error {
 }
 
 // Read returns the next frame of the server. It insists on what a server that
-// never fragments has to send: whole, unmasked frames without reserved bits.
+// never fragments has to send: whole, unmasked frames, without reserved bits
+// but for the one of compression where that was agreed on.
 func (c *WebSocket) Read() (ws.OpCode, []byte, error) {
 	h, err := ws.ReadHeader(c.r)
 	if err != nil {
 		return 0, nil, err
 	}
-	if h.Masked || !h.Fin || h.Rsv != 0 || h.OpCode.IsReserved() {
+	compressed := h.Rsv == 4 && c.Extensions != "" && !h.OpCode.IsControl()
+	if h.Masked || !h.Fin || h.Rsv != 0 && !compressed || h.OpCode.IsReserved() {
 		return 0, nil, fmt.Errorf("wire: server sent a bad frame: %+v", h)
 	}
 	payload := make([]byte, h.Length)
 	if _, err := io.ReadFull(c.r, payload); err != nil {
 		return 0, nil, err
 	}
-	return h.OpCode, payload, nil
+	if compressed {
+		c.Compressed++
+		payload, err = Inflate(payload)
+	}
+	return h.OpCode, payload, err
 }
 
 // Closed is the error of ReadText for a close frame.
