@@ -195,10 +195,13 @@ func TestCompressedMessages(t *testing.T) {
 		frames []wire.Frame
 		want   []string
 	}{
-		"text":         {deflatedText("4hello"), []string{"hello"}},
-		"binary":       {deflated(ws.OpBinary, wire.Deflate([]byte{0, 255}, 1)), []string{"binary:\x00\xff"}},
-		"empty":        {deflated(ws.OpBinary, []byte{0}), []string{"binary:"}}, // RFC 7692, 7.2.3.6
-		"uncompressed": {[]wire.Frame{text("4a"), deflatedText("4b")[0], text("4c")}, []string{"a", "b", "c"}},
+		"text":   {deflatedText("4hello"), []string{"hello"}},
+		"binary": {deflated(ws.OpBinary, wire.Deflate([]byte{0, 255}, 1)), []string{"binary:\x00\xff"}},
+		"empty":  {deflated(ws.OpBinary, []byte{0}), []string{"binary:"}}, // RFC 7692, 7.2.3.6
+		"some are not": {
+			[]wire.Frame{text("4a"), deflatedText("4b")[0], text("4c"), text("4" + long), deflatedText("4d")[0]},
+			[]string{"a", "b", "c", long, "d"},
+		},
 		"of the RFC": { // 7.2.3.1 to 7.2.3.5
 			slices.Concat(
 				deflated(ws.OpBinary, []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}),
@@ -286,6 +289,20 @@ func TestCompressedFaults(t *testing.T) {
 				}
 			}, calm, compressing, func(c *engineio.Config) { c.MaxPayload = 100_000 })
 		})
+	}
+}
+
+// The limit is for what a message is inflated to, to the byte: E-39.
+func TestCompressedLimit(t *testing.T) {
+	for _, limit := range []int{1, 1000, 4 << 10, 64<<10 - 1, 64 << 10, 64<<10 + 1, 100_000} {
+		for n := limit - 1; n <= limit+1; n++ {
+			frames := deflated(ws.OpBinary, wire.Deflate(make([]byte, n), 1))
+			got := -1
+			err := engineio.ReadDeflated(bytes.NewReader(frames[0].Bytes()), limit, func(_ byte, data []byte) { got = len(data) })
+			if n <= limit && (got != n || err != io.EOF) || n > limit && (got >= 0 || !strings.Contains(err.Error(), "1009")) {
+				t.Errorf("limit %d: %d bytes were read as %d, %v", limit, n, got, err)
+			}
+		}
 	}
 }
 
