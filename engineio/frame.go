@@ -270,15 +270,21 @@ func (f *frameReader) header() (ws.Header, error) {
 		Fin: b[0]&0x80 != 0, Rsv: b[0] >> 4 & 7, OpCode: ws.OpCode(b[0] & 0x0f),
 		Masked: masked, Length: int64(b[1] & 0x7f),
 	}
+	least := int64(0)
 	switch h.Length {
 	case 126:
+		least = 126
 		h.Length = int64(binary.BigEndian.Uint16(b[2:]))
 	case 127:
+		least = 1 << 16
 		n := binary.BigEndian.Uint64(b[2:])
 		if n > math.MaxInt64 {
 			return ws.Header{}, protocolError("length out of range")
 		}
 		h.Length = int64(n)
+	}
+	if h.Length < least {
+		return ws.Header{}, protocolError("length in more bytes than it needs") // RFC 6455, 5.2
 	}
 	if masked {
 		copy(h.Mask[:], b[size-4:])
