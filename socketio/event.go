@@ -79,6 +79,7 @@ type Event struct {
 	data        []byte // the JSON array
 	attachments []*engineio.Message
 	volatile    bool
+	plain       bool                    // not to be compressed
 	frames      atomic.Pointer[[]frame] // grows by copying; as long as the namespaces it was sent to
 }
 
@@ -124,7 +125,18 @@ func NewBinaryEvent(name string, args Args) (*Event, error) {
 // slow client lose its connection, which is right for what the next one
 // outdates: a place on a map, a keystroke. S-42
 func (e *Event) Volatile() *Event {
-	return &Event{name: e.name, data: e.data, attachments: e.attachments, volatile: true}
+	return &Event{name: e.name, data: e.data, attachments: e.attachments, volatile: true, plain: e.plain}
+}
+
+// Uncompressed returns the same event, whose messages are never compressed, on
+// either transport: for what does not shrink, and for a secret beside text that
+// others have chosen. S-42
+func (e *Event) Uncompressed() *Event {
+	attachments := make([]*engineio.Message, len(e.attachments))
+	for i, m := range e.attachments {
+		attachments[i] = m.Uncompressed()
+	}
+	return &Event{name: e.name, data: e.data, attachments: attachments, volatile: e.volatile, plain: true}
 }
 
 // Name returns the name of the event.
@@ -160,7 +172,11 @@ func (e *Event) withID(namespace string, id uint64) []*engineio.Message {
 
 func (e *Event) encode(p Packet) []*engineio.Message {
 	p.Type, p.Data = PacketEvent, e.data
-	return encode(p, PacketBinaryEvent, e.attachments)
+	messages := encode(p, PacketBinaryEvent, e.attachments)
+	if e.plain {
+		messages[0] = messages[0].Uncompressed()
+	}
+	return messages
 }
 
 // encode returns the messages of a packet, which takes the type binary if it

@@ -47,8 +47,10 @@ func TestVolatile(t *testing.T) {
 		}
 		place := event(t, "place", "1").Volatile()
 		synctest.Wait()
-		for range 3 { // it takes no room
-			if err := stuck.Emit(binary.Volatile()); !errors.Is(err, socketio.ErrDropped) {
+		for _, ev := range []*socketio.Event{ // they take no room
+			binary.Volatile(), binary.Volatile().Uncompressed(), binary.Uncompressed().Volatile(),
+		} {
+			if err := stuck.Emit(ev); !errors.Is(err, socketio.ErrDropped) {
 				t.Errorf("Emit to a busy connection: got %v, want ErrDropped", err)
 			}
 		}
