@@ -47,6 +47,8 @@ func TestPollCompression(t *testing.T) {
 		"anything":         {"*", []*engineio.Message{text(large)}, "gzip"},
 		"anything but":     {"gzip;q=0, *;q=0.1", []*engineio.Message{text(large)}, "deflate"},
 		"weights":          {"gzip;q=0.2, Deflate;Q=0.8", []*engineio.Message{text(large)}, "deflate"},
+		"as it likes":      {"deflate;q=0.5 , gzip ; q=0.5", []*engineio.Message{text(large)}, "gzip"},
+		"a little less":    {"gzip;q=0.899, deflate;q=0.9", []*engineio.Message{text(large)}, "deflate"},
 		"refused":          {"gzip;q=0, deflate;q=0.000", []*engineio.Message{text(large)}, ""},
 		"nonsense":         {"gzip;q=high", []*engineio.Message{text(large)}, ""},
 		"others":           {"br, identity", []*engineio.Message{text(large)}, ""},
