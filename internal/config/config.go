@@ -40,6 +40,7 @@ type Config struct {
 	ConnectTime   time.Duration
 	DrainTime     time.Duration // 0: all clients at once
 	MaxPayload    int           // bytes
+	WSCompression bool
 	LogLevel      slog.Level
 	LogFormat     string // text, json, or empty: text on a terminal
 	Debug         string
@@ -62,6 +63,7 @@ type Settings struct {
 	logLevel, logFormat, debug, timezone, maxPayload, metricsToken       string
 	port                                                                 int
 	jwtTTL, pingInterval, pingTimeout, connectTimeout, drainTime         time.Duration
+	wsCompression                                                        bool
 }
 
 // Bind adds the flags of a node to f. Flags that are there already, those of the
@@ -83,6 +85,7 @@ func Bind(f *flag.FlagSet) *Settings {
 	f.DurationVar(&s.connectTimeout, "connect-timeout", 10*time.Second, "how long a connection may go without joining a namespace")
 	f.DurationVar(&s.drainTime, "drain-time", 5*time.Second, "how long a stop may take to send many clients away in even steps; 0: all at once")
 	f.StringVar(&s.maxPayload, "max-payload", "1MB", "largest Socket.IO message")
+	f.BoolVar(&s.wsCompression, "ws-compression", false, "compress large Socket.IO messages on WebSockets: less traffic, more work")
 	f.StringVar(&s.timezone, "timezone", "UTC", "where the day of an NGO's daily capacity begins")
 	f.StringVar(&s.metricsToken, "metrics-token", "", "token that /metrics asks for, at least 16 bytes (default: only this machine may read it)")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -181,7 +184,7 @@ func (s *Settings) validate(value func(name string) string, found *faults) Confi
 		Host: s.host, Port: s.port, JWTSecret: s.secret, JWTTTL: s.jwtTTL, DatabaseURL: s.database, DataDir: s.dataDir,
 		AdminEmail: s.adminEmail, AdminPassword: s.adminPassword, PingInterval: s.pingInterval, PingTimeout: s.pingTimeout,
 		ConnectTime: s.connectTimeout, DrainTime: s.drainTime, LogFormat: s.logFormat, Debug: s.debug,
-		MetricsToken: s.metricsToken,
+		MetricsToken: s.metricsToken, WSCompression: s.wsCompression,
 	}
 	fault := func(name, format string, args ...any) { found.add(EnvName(name), format, args...) }
 	if c.Port < 0 || c.Port > 65535 {

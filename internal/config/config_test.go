@@ -83,6 +83,7 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 		"timezone": "Asia/Kolkata", "log-level": "debug", "log-format": "json", "jwt-secret": "0123456789abcdef",
 		"frontend-url": "https://a.example/, http://b.example:8080", "database-url": "sqlite:/tmp/x.db",
 		"super-admin-email": "a@example.org", "super-admin-password": "long enough", "metrics-token": "fedcba9876543210",
+		"ws-compression": "true",
 	}
 	env := map[string]string{}
 	f.VisitAll(func(fl *flag.Flag) {
@@ -101,7 +102,7 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 		JWTTTL: time.Hour, DatabaseURL: "sqlite:/tmp/x.db", DataDir: "x", AdminEmail: "a@example.org", AdminPassword: "long enough",
 		PingInterval: time.Second, PingTimeout: 2 * time.Second, ConnectTime: 3 * time.Second, DrainTime: 4 * time.Second, MaxPayload: 2_000_000,
 		LogLevel: slog.LevelDebug, LogFormat: "json", Debug: "x", Timezone: c.Timezone,
-		MetricsToken: "fedcba9876543210",
+		MetricsToken: "fedcba9876543210", WSCompression: true,
 	}
 	if diff := cmp.Diff(want, c, cmp.Comparer(func(a, b *time.Location) bool { return a == b })); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -126,10 +127,11 @@ func TestBounds(t *testing.T) {
 			[]string{"http://a", "https://a.example:8443/", " http://a , https://b/ ,", "http://[::1]:3000"},
 			[]string{"a.example", "ftp://a", "http://a/path", "http://a?x", "*", "http://", "http://a,b", "http://user@a", "http://a#x"},
 		},
-		"LOG_LEVEL":    {[]string{"debug", "INFO", "warn", "error"}, []string{"loud", "1"}},
-		"LOG_FORMAT":   {[]string{"text", "json"}, []string{"xml", "JSON"}},
-		"TIMEZONE":     {[]string{"UTC", "Europe/Berlin"}, []string{"Berlin", "../etc/passwd", "UTC+1"}},
-		"DATABASE_URL": {[]string{"sqlite:x.db"}, []string{"postgres://localhost/larder", "x.db", "sqlite"}},
+		"WS_COMPRESSION": {[]string{"true", "1", "false"}, []string{"yes", "deflate"}},
+		"LOG_LEVEL":      {[]string{"debug", "INFO", "warn", "error"}, []string{"loud", "1"}},
+		"LOG_FORMAT":     {[]string{"text", "json"}, []string{"xml", "JSON"}},
+		"TIMEZONE":       {[]string{"UTC", "Europe/Berlin"}, []string{"Berlin", "../etc/passwd", "UTC+1"}},
+		"DATABASE_URL":   {[]string{"sqlite:x.db"}, []string{"postgres://localhost/larder", "x.db", "sqlite"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, v := range tc.good {

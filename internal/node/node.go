@@ -145,10 +145,15 @@ func (n *Node) tokens(cfg config.Config) (*auth.Tokens, error) {
 }
 
 func newSocketIO(cfg config.Config, cors *engineio.CORS, observer socketio.Observer, log *slog.Logger, wire io.Writer) (*socketio.Server, error) {
+	var compression *engineio.Compression // E-41
+	if cfg.WSCompression {
+		compression = &engineio.Compression{}
+	}
 	sio, err := socketio.NewServer(socketio.Config{
 		Engine: engineio.Config{
 			PingInterval: cfg.PingInterval, PingTimeout: cfg.PingTimeout, MaxPayload: cfg.MaxPayload, CORS: cors,
-			Logger: telemetry.Wire(log, wire, cfg.LogFormat, cfg.Debug, "engine"),
+			Compression: compression,
+			Logger:      telemetry.Wire(log, wire, cfg.LogFormat, cfg.Debug, "engine"),
 		},
 		ConnectTimeout: cfg.ConnectTime,
 		Observer:       observer,

@@ -321,3 +321,19 @@ func TestNoTokenInAnyLog(t *testing.T) {
 		}
 	}
 }
+
+// WebSockets are compressed when that is turned on, and only then: E-41.
+func TestCompressionIsASetting(t *testing.T) {
+	for _, on := range []bool{false, true} {
+		n := testkit.Start(t, testkit.Options{Config: func(c *config.Config) { c.WSCompression = on }})
+		c, err := wire.DialWebSocket(t.Context(), n.Dial, "/socket.io/?EIO=4&transport=websocket",
+			http.Header{"Sec-Websocket-Extensions": {"permessage-deflate"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Extensions != ""; got != on {
+			t.Errorf("compression %v: the server answered %q", on, c.Extensions)
+		}
+		c.Abort()
+	}
+}
