@@ -212,7 +212,7 @@ func TestCompressedMessages(t *testing.T) {
 			),
 			slices.Repeat([]string{"binary:Hello"}, 5),
 		},
-		"blocks after the last": {deflated(ws.OpText, slices.Concat(ended("4one, "), ended(""), ended("two"), []byte{0})), []string{"one, two"}},
+		"blocks after the last": {deflated(ws.OpText, slices.Concat(ended("4one, "), bytes.Repeat(ended(""), 50), ended("two"), []byte{0})), []string{"one, two"}},
 		"long":                  {deflatedText("4" + long), []string{long}},
 		"as long as may be":     {deflatedText(full), []string{full[1:]}},
 		"longer when stored":    {deflated(ws.OpText, stored, 400_000), []string{full[1:]}},
@@ -268,6 +268,7 @@ func TestCompressedFaults(t *testing.T) {
 		"cut":                   {deflated(ws.OpText, half), 1007},
 		"reserved block":        {deflated(ws.OpText, []byte{0x07}), 1007},
 		"before its beginning":  {deflated(ws.OpText, []byte{0x02, 0x82, 0x00}), 1007}, // as if a context were kept
+		"only last blocks":      {deflated(ws.OpBinary, append(bytes.Repeat([]byte{0x03, 0x00}, 1000), 0)), 1007},
 		"text is not UTF-8":     {deflated(ws.OpText, wire.Deflate([]byte("4\xff"), 1)), 1007},
 		"bomb":                  {deflated(ws.OpText, bomb), 1009},
 		"bomb in fragments":     {deflated(ws.OpText, bomb, 1, 10, 100), 1009},

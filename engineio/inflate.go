@@ -3,6 +3,7 @@ package engineio
 import (
 	"bytes"
 	"compress/flate"
+	"errors"
 	"io"
 	"slices"
 	"sync"
@@ -15,6 +16,7 @@ import (
 type inflater struct {
 	data  bytes.Reader
 	flate io.ReadCloser
+	ends  int // blocks read that call themselves the last
 	skip  [growStep]byte
 }
 
@@ -28,7 +30,12 @@ var inflaters = sync.Pool{New: func() any {
 // an empty last block, at which the end can be told from a cut.
 const inflateTail = deflateTail + "\x01\x00\x00\xff\xff"
 
-var errInflated = &frameError{ws.StatusMessageTooBig, "message is too big when inflated"}
+// inflateEndsMax is how many blocks before the last may call themselves that.
+const inflateEndsMax = 100
+
+var errEnds = errors.New("too many last blocks")
+
+var errInflated error = &frameError{ws.StatusMessageTooBig, "message is too big when inflated"}
 
 // inflateMessage replaces the compressed message in msg by the message.
 //
@@ -47,7 +54,7 @@ func (f *frameReader) inflateMessage() error {
 	if cap(*in) <= pooledLimit {
 		messageBuffers.Put(in)
 	}
-	if err != nil && err != error(errInflated) {
+	if err != nil && err != errInflated {
 		err = &frameError{ws.StatusInvalidFramePayloadData, "compressed data is invalid"}
 	}
 	return err
@@ -93,6 +100,7 @@ func (z *inflater) read(dst, data []byte, limit int) ([]byte, error) {
 
 func (z *inflater) reset(data []byte) {
 	z.data.Reset(data)
+	z.ends = 0
 	z.restart()
 }
 
@@ -101,11 +109,15 @@ func (z *inflater) restart() {
 }
 
 // Read implements io.Reader. A block that calls itself the last one of the
-// stream need not be the last one of the message (RFC 7692, 7.2.1).
+// stream need not be the last one of the message (RFC 7692, 7.2.1). Each costs a
+// fresh start, so there may not be many: nobody needs more than one.
 func (z *inflater) Read(p []byte) (int, error) {
 	for {
 		n, err := z.flate.Read(p)
 		if err == io.EOF && z.data.Len() > 0 {
+			if z.ends++; z.ends > inflateEndsMax {
+				return n, errEnds
+			}
 			z.restart()
 			err = nil
 		}
