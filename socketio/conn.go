@@ -169,19 +169,21 @@ func (c *conn) connect(p Packet) error {
 	if twice {
 		return violation("CONNECT to a namespace already joined") // S-7
 	}
-	n := c.server.lookup(p.Namespace)
+	n := c.server.acquire(p.Namespace) // released by finish
 	if n == nil {
 		c.server.cfg.Observer.ConnectRefused("")
 		c.refuse(p.Namespace, &Refusal{Message: messageNoNamespace}) // S-5
 		return nil
 	}
 	if count >= c.server.cfg.MaxNamespaces {
-		c.server.cfg.Observer.ConnectRefused(n.name)
+		c.server.release(n)
+		c.server.cfg.Observer.ConnectRefused(n.label())
 		c.refuse(p.Namespace, &Refusal{Message: messageTooMany})
 		return nil
 	}
 	if len(p.Data) > c.server.cfg.MaxAuthBytes {
-		c.server.cfg.Observer.ConnectRefused(n.name)
+		c.server.release(n)
+		c.server.cfg.Observer.ConnectRefused(n.label())
 		c.refuse(p.Namespace, &Refusal{Message: messageLargeAuth})
 		return nil
 	}
@@ -199,7 +201,7 @@ func (c *conn) connect(p Packet) error {
 	}
 	if err := n.admit(s.handling(), s); err != nil {
 		s.leave(engineio.Cause{Reason: ReasonServerDisconnect, Err: err}, false)
-		c.server.cfg.Observer.ConnectRefused(n.name)
+		c.server.cfg.Observer.ConnectRefused(n.label())
 		c.refuse(p.Namespace, c.refusal(err))
 		return nil
 	}
@@ -264,6 +266,11 @@ func (c *conn) remove(s *Socket, byServer bool) {
 	}
 	c.sockets = slices.Delete(c.sockets, i, i+1)
 	if byServer {
+		// Of names that clients chose there could be any number. What crosses a
+		// DISCONNECT is for one of the last.
+		if len(c.parted) >= c.server.cfg.MaxNamespaces {
+			c.parted = slices.Delete(c.parted, 0, 1)
+		}
 		c.parted = append(c.parted, s.nsp.name)
 	}
 	if len(c.sockets) == 0 && !c.closed {

@@ -4,8 +4,8 @@
 //
 // # Use
 //
-// Make a [Server], take its namespaces with [Server.Of], set their middlewares
-// and handlers, then serve it on the path of its Engine.IO configuration. What
+// Make a [Server], take its namespaces with [Server.Of] or [Server.OfFunc], set
+// their middlewares and handlers, then serve it on the path of its Engine.IO configuration. What
 // is sent is an [Event], encoded once for all who receive it; where it goes is
 // a set of rooms.
 //
@@ -64,7 +64,7 @@
 //
 // # Not here
 //
-// Msgpack, connection state recovery, dynamic namespaces, a choice of what to
+// Msgpack, connection state recovery, a choice of what to
 // compress, and several nodes. With one node there is no flag "local" either:
 // all that is emitted is.
 //

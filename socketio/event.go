@@ -80,8 +80,11 @@ type Event struct {
 	attachments []*engineio.Message
 	volatile    bool
 	plain       bool                    // not to be compressed
-	frames      atomic.Pointer[[]frame] // grows by copying; as long as the namespaces it was sent to
+	frames      atomic.Pointer[[]frame] // grows by copying; the last maxFrames namespaces it was sent to
 }
+
+// maxFrames is for how many namespaces an event keeps its packet.
+const maxFrames = 8
 
 // A frame is the packet of an event in one namespace.
 type frame struct {
@@ -156,6 +159,9 @@ func (e *Event) messages(namespace string) []*engineio.Message {
 		var grown []frame
 		if known != nil {
 			grown = slices.Clone(*known)
+		}
+		if len(grown) >= maxFrames { // clients choose the names of children, S-11
+			grown = grown[1:]
 		}
 		messages := e.encode(Packet{Namespace: namespace})
 		grown = append(grown, frame{namespace, messages})

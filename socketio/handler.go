@@ -12,17 +12,22 @@ import (
 // valid during the call. It makes an answer only if ack says that one is wanted.
 type handler func(ctx context.Context, s *Socket, args Args, ack bool) (*Args, error)
 
+// Handling is what has handlers: a [Namespace] or a [Parent].
+type Handling interface {
+	handle(event string, h handler)
+}
+
 // On sets the handler of an event. It panics if there is one already.
 //
 // Req is decoded from the first argument; further ones, and members that Req
 // does not have, are ignored, since a client may know more than this server.
 // A missing argument leaves a struct zero and a pointer, map, slice or interface
 // nil; for any other type it is an error. So is null, unless Req can be nil.
-// Binary data is an error: see [Namespace.OnRaw].
+// Binary data is an error: see OnRaw.
 //
 // Res is the one argument of the ack, if the client asked for one. See OnError
 // for what happens to errors.
-func On[Req, Res any](n *Namespace, event string, h func(ctx context.Context, s *Socket, req Req) (Res, error)) {
+func On[Req, Res any](n Handling, event string, h func(ctx context.Context, s *Socket, req Req) (Res, error)) {
 	kind := reflect.TypeFor[Req]().Kind() // once, here: no reflection of ours per event
 	n.handle(event, func(ctx context.Context, s *Socket, args Args, ack bool) (*Args, error) {
 		var req Req
@@ -64,13 +69,13 @@ func decodeFirst(args Args, kind reflect.Kind, req any) error {
 // OnRaw sets a handler that gets the arguments as they came, attachments and
 // all, and may keep them. What it returns answers the ack, if the client asked
 // for one; nil leaves it unanswered.
-func (n *Namespace) OnRaw(event string, h func(ctx context.Context, s *Socket, args Args) (*Args, error)) {
+func (n *handling) OnRaw(event string, h func(ctx context.Context, s *Socket, args Args) (*Args, error)) {
 	n.handle(event, func(ctx context.Context, s *Socket, args Args, _ bool) (*Args, error) {
 		return h(ctx, s, args.kept())
 	})
 }
 
-func (n *Namespace) handle(event string, h handler) {
+func (n *handling) handle(event string, h handler) {
 	n.mustConfigure()
 	if err := checkEventName(event); err != nil {
 		panic(fmt.Sprintf("socketio: handler for %q: %v", event, err))

@@ -13,31 +13,44 @@ import (
 // A Namespace is a group of sockets with its own handlers and rooms. Its
 // handlers are set before the server serves; all else is safe for concurrent use.
 type Namespace struct {
+	handling
 	name   string
-	server *Server
 	log    *slog.Logger
+	parent *Parent // nil: fixed
+	users  int     // of a child: sockets and CONNECTs in flight; guarded by server.mu
+
+	members registry
+	lastAck atomic.Uint64 // ids are unique in the namespace, so one packet can ask many. S-24, S-25
+}
+
+// handling is what a namespace does with its sockets. It is fixed when the
+// server serves, and what it points to is shared by all children of a [Parent].
+type handling struct {
+	server *Server
+	whose  string // for panics
 
 	middleware   []func(context.Context, *Socket) error
 	onConnect    []func(context.Context, *Socket)
 	onDisconnect []func(*Socket, engineio.Reason)
 	onError      func(context.Context, *Socket, Failure) json.RawMessage
 	handlers     map[string]handler
-
-	members registry
-	lastAck atomic.Uint64 // ids are unique in the namespace, so one packet can ask many. S-24, S-25
 }
 
-func newNamespace(s *Server, name string) *Namespace {
-	return &Namespace{
-		name:     name,
-		server:   s,
-		log:      s.log.With("namespace", name),
-		handlers: make(map[string]handler),
-	}
+func newHandling(s *Server, whose string) handling {
+	return handling{server: s, whose: whose, handlers: make(map[string]handler)}
 }
 
 // Name returns the name, with its slash.
 func (n *Namespace) Name() string { return n.name }
+
+// label is the name for observers. Those of children are chosen by clients, who
+// could make up many.
+func (n *Namespace) label() string {
+	if n.parent != nil {
+		return "*"
+	}
+	return n.name
+}
 
 // Len returns the number of connected sockets.
 func (n *Namespace) Len() int { return n.members.len() }
@@ -47,7 +60,7 @@ func (n *Namespace) Len() int { return n.members.len() }
 // socket: a [*Refusal] is told to the client (S-6), of any other error the
 // client learns nothing and the log all. Rooms that a middleware joins count
 // from the CONNECT answer on; nothing can be sent to the socket before it.
-func (n *Namespace) Use(mw func(ctx context.Context, s *Socket) error) {
+func (n *handling) Use(mw func(ctx context.Context, s *Socket) error) {
 	n.mustConfigure()
 	n.middleware = append(n.middleware, mw)
 }
@@ -56,7 +69,7 @@ func (n *Namespace) Use(mw func(ctx context.Context, s *Socket) error) {
 // CONNECT answer is queued and before any packet of that client is dispatched
 // (S-12). If it panics, the connection is closed. A client may act on its answer
 // before OnConnect runs: rooms that must miss nothing are joined in a middleware.
-func (n *Namespace) OnConnect(h func(ctx context.Context, s *Socket)) {
+func (n *handling) OnConnect(h func(ctx context.Context, s *Socket)) {
 	n.mustConfigure()
 	n.onConnect = append(n.onConnect, h)
 }
@@ -64,7 +77,7 @@ func (n *Namespace) OnConnect(h func(ctx context.Context, s *Socket)) {
 // OnDisconnect adds a function that runs when a socket has left: once, only if
 // OnConnect ran, and after its last handler returned. [Socket.Rooms] still
 // tells the rooms it was in (S-40), but it is no longer reached through them.
-func (n *Namespace) OnDisconnect(h func(s *Socket, reason engineio.Reason)) {
+func (n *handling) OnDisconnect(h func(s *Socket, reason engineio.Reason)) {
 	n.mustConfigure()
 	n.onDisconnect = append(n.onDisconnect, h)
 }
@@ -73,14 +86,14 @@ func (n *Namespace) OnDisconnect(h func(s *Socket, reason engineio.Reason)) {
 // got an argument that does not decode. The JSON it returns is the one argument
 // of the ack, if the client asked for one; nil leaves it unanswered. Without
 // OnError, failures are logged and no ack is answered.
-func (n *Namespace) OnError(h func(ctx context.Context, s *Socket, f Failure) json.RawMessage) {
+func (n *handling) OnError(h func(ctx context.Context, s *Socket, f Failure) json.RawMessage) {
 	n.mustConfigure()
 	n.onError = h
 }
 
-func (n *Namespace) mustConfigure() {
+func (n *handling) mustConfigure() {
 	if n.server.serving.Load() {
-		panic("socketio: namespace " + n.name + " configured after the server began to serve")
+		panic("socketio: namespace " + n.whose + " configured after the server began to serve")
 	}
 }
 

@@ -9,7 +9,8 @@ import (
 // Observer is told what a [Server] does, for counters. It hears what happens to
 // connections too. Its methods are called from any goroutine, and with locks
 // held: they must be quick and must not call back. Embed [Unobserved] to hear
-// of some things only.
+// of some things only. Namespaces are called by their names, but all children
+// of parents "*", since clients choose their names.
 type Observer interface {
 	engineio.Observer
 

@@ -93,8 +93,9 @@ type Server struct {
 	log     *slog.Logger
 	serving atomic.Bool // set by the first request; namespaces are fixed from then on
 
-	mu         sync.Mutex // guards namespaces
+	mu         sync.Mutex // guards what follows, and the children of parents
 	namespaces map[string]*Namespace
+	parents    []*Parent
 }
 
 // NewServer checks the configuration and returns a server without namespaces.
@@ -116,7 +117,8 @@ func NewServer(cfg Config) (*Server, error) {
 
 // Of returns the namespace of that name ("/", "/donations") and makes it at
 // first use, which must be before the server serves. No namespace is there by
-// itself, not even "/". Of panics on a name that a packet cannot carry.
+// itself, not even "/". Of panics on a name that a packet cannot carry. For names
+// that are not known before, see [Server.OfFunc].
 func (s *Server) Of(name string) *Namespace {
 	if err := checkNamespace(name); err != nil {
 		panic(fmt.Sprintf("socketio: namespace %q: %v", name, err))
@@ -128,16 +130,10 @@ func (s *Server) Of(name string) *Namespace {
 		if s.serving.Load() {
 			panic("socketio: namespace " + name + " made after the server began to serve")
 		}
-		n = newNamespace(s, name)
+		n = &Namespace{handling: newHandling(s, name), name: name, log: s.log.With("namespace", name)}
 		s.namespaces[name] = n
 	}
 	return n
-}
-
-func (s *Server) lookup(name string) *Namespace {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.namespaces[name]
 }
 
 // ServeHTTP implements http.Handler.

@@ -67,17 +67,17 @@ func newSocket(n *Namespace, c *conn, id string, auth json.RawMessage) *Socket {
 	return s
 }
 
-// handling is the context that the handlers of a socket are given: that of the
+// handlerContext is the context that the handlers of a socket are given: that of the
 // socket, and the name of the connection whose reader they occupy.
-type handling Socket
+type handlerContext Socket
 
-func (s *Socket) handling() context.Context { return (*handling)(s) }
+func (s *Socket) handling() context.Context { return (*handlerContext)(s) }
 
-func (h *handling) Deadline() (time.Time, bool) { return h.life.Deadline() }
-func (h *handling) Done() <-chan struct{}       { return h.life.Done() }
-func (h *handling) Err() error                  { return h.life.Err() }
+func (h *handlerContext) Deadline() (time.Time, bool) { return h.life.Deadline() }
+func (h *handlerContext) Done() <-chan struct{}       { return h.life.Done() }
+func (h *handlerContext) Err() error                  { return h.life.Err() }
 
-func (h *handling) Value(key any) any {
+func (h *handlerContext) Value(key any) any {
 	if key == (readerKey{}) {
 		return h.conn
 	}
@@ -297,9 +297,10 @@ func (s *Socket) finish() {
 	}
 	if opened {
 		s.nsp.disconnected(s, reason)
-		s.nsp.server.cfg.Observer.SocketLeft(s.nsp.name, reason)
+		s.nsp.server.cfg.Observer.SocketLeft(s.nsp.label(), reason)
 	}
 	s.nsp.members.forget(s)
+	s.nsp.server.release(s.nsp)
 }
 
 // open runs OnConnect, unless the socket has left already.
@@ -311,7 +312,7 @@ func (s *Socket) open() {
 	if !opened {
 		return
 	}
-	s.nsp.server.cfg.Observer.SocketJoined(s.nsp.name)
+	s.nsp.server.cfg.Observer.SocketJoined(s.nsp.label())
 	if err := s.nsp.connected(s.handling(), s); err != nil {
 		// A socket that is half set up would be silent for ever. The
 		// connection goes, so that the client tries again.
