@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -14,9 +15,10 @@ type Answer struct {
 	Err    error // ErrAckTimeout, ErrNotConnected, ErrTooManyAcks, ErrDropped, the end of the context, or of Send
 }
 
-// EmitAck sends an event and waits for the client's ack, until ctx ends, the
-// socket disconnects, or Config.AckTimeout is over. In every case the ack is
-// forgotten: one that comes later is ignored (S-24).
+// EmitAck sends an event and waits for the client's ack, until ctx ends or the
+// socket disconnects. A deadline of ctx is how long this call waits, be it
+// shorter or longer than Config.AckTimeout, which bounds a ctx without one. In
+// every case the ack is forgotten: one that comes later is ignored (S-24).
 //
 // A handler occupies the reader of its connection, which would have to read the
 // ack. With the context that a handler was given, EmitAck to a socket of the
@@ -28,11 +30,28 @@ func (s *Socket) EmitAck(ctx context.Context, ev *Event) (Args, error) {
 	return answer.Args, answer.Err
 }
 
+// EmitAckTo is [Socket.EmitAck] whose answer is decoded by the rules of
+// [Decode]. A client that answers something else fails it with ErrArgument.
+func EmitAckTo[Res any](ctx context.Context, s *Socket, ev *Event) (Res, error) {
+	args, err := s.EmitAck(ctx, ev)
+	if err != nil {
+		var none Res
+		return none, err
+	}
+	return Decode[Res](args)
+}
+
 // EmitAck sends one packet to every socket, or to the union of the rooms, and
 // gathers the acks under the rules of [Socket.EmitAck]. It returns one answer
 // for each socket, and an error if any of them has one. S-25
 func (n *Namespace) EmitAck(ctx context.Context, ev *Event, rooms ...string) ([]Answer, error) {
-	answers := n.gather(ctx, ev, n.members.members(rooms, nil))
+	return n.EmitAckExcept(ctx, ev, nil, rooms...)
+}
+
+// EmitAckExcept is EmitAck without the sockets that are in one of the rooms
+// except.
+func (n *Namespace) EmitAckExcept(ctx context.Context, ev *Event, except []string, rooms ...string) ([]Answer, error) {
+	answers := n.gather(ctx, ev, n.members.members(rooms, except))
 	missing, first := 0, error(nil)
 	for _, a := range answers {
 		if a.Err != nil {
@@ -74,24 +93,47 @@ func (n *Namespace) gather(ctx context.Context, ev *Event, sockets []*Socket) []
 			delete(place, s)
 		}
 	}
-	timeout := time.NewTimer(n.server.cfg.AckTimeout)
-	defer timeout.Stop()
+	start := time.Now()
+	timeout, stop := n.ackTimeout(ctx)
+	defer stop()
 	var late error
 	for len(place) > 0 && late == nil {
 		select {
 		case a := <-incoming:
 			answers[place[a.Socket]] = a
 			delete(place, a.Socket)
+			n.observeAck(a.Err, start)
 		case <-ctx.Done():
-			late = context.Cause(ctx)
-		case <-timeout.C:
+			if late = context.Cause(ctx); errors.Is(late, context.DeadlineExceeded) {
+				late = fmt.Errorf("%w: %w", ErrAckTimeout, late)
+			}
+		case <-timeout:
 			late = ErrAckTimeout
 		}
 	}
 	for _, i := range place {
 		answers[i].Err = late
+		n.observeAck(late, start)
 	}
 	return answers
+}
+
+// ackTimeout returns what bounds a wait that its caller has not bounded. S-24
+func (n *Namespace) ackTimeout(ctx context.Context) (<-chan time.Time, func() bool) {
+	if _, bounded := ctx.Deadline(); bounded {
+		return nil, func() bool { return false }
+	}
+	timer := time.NewTimer(n.server.cfg.AckTimeout)
+	return timer.C, timer.Stop
+}
+
+// observeAck tells of an ack that was asked for.
+func (n *Namespace) observeAck(err error, start time.Time) {
+	if err != nil {
+		n.server.cfg.Observer.AckMissed(n.label())
+	} else {
+		n.server.cfg.Observer.Acked(n.label(), time.Since(start))
+	}
 }
 
 // expectAck notes that an ack is to come, of which there may be MaxAcks.

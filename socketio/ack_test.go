@@ -178,3 +178,107 @@ func TestEmitAckBesideHandler(t *testing.T) {
 		}
 	})
 }
+
+// A deadline of the context is the time of the call, shorter or longer than
+// Config.AckTimeout, and passing it is an ErrAckTimeout all the same. S-24
+func TestAckTimeoutPerCall(t *testing.T) {
+	for name, limit := range map[string]time.Duration{"shorter": time.Second, "longer": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			eachTransport(t, func(t *testing.T, open func(*host) *peer) {
+				h := serve(t, quiet(), func(srv *socketio.Server) { srv.Of("/") })
+				p := open(h)
+				p.connect("/", "")
+				ctx, cancel := context.WithTimeout(t.Context(), limit)
+				defer cancel()
+				start := time.Now()
+				result := make(chan error, 1)
+				go func() { _, err := h.srv.Of("/").Sockets()[0].EmitAck(ctx, event(t, "q")); result <- err }()
+				p.expect(`21["q"]`)
+				err := <-result
+				if !errors.Is(err, socketio.ErrAckTimeout) || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("EmitAck: got %v, want ErrAckTimeout and DeadlineExceeded", err)
+				}
+				if took := time.Since(start); took != limit {
+					t.Errorf("took %v, want %v", took, limit)
+				}
+			})
+		})
+	}
+}
+
+func TestEmitAckTo(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answer string
+		want   string
+	}{
+		"decodes":        {`31[{"n":7},2]`, "{7} <nil>"},
+		"nothing":        {`31[]`, "{0} <nil>"},
+		"something else": {`31["seven"]`, "{0} socketio: argument does not decode: json: cannot unmarshal string into Go value of type socketio_test.answer"},
+		"null":           {`31[null]`, "{0} socketio: argument does not decode: null"},
+		"never":          {`32[1]`, "{0} socketio: no ack in time"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachTransport(t, func(t *testing.T, open func(*host) *peer) {
+				h := serve(t, quiet(), func(srv *socketio.Server) { srv.Of("/") })
+				p := open(h)
+				p.connect("/", "")
+				result := make(chan string, 1)
+				go func() {
+					a, err := socketio.EmitAckTo[answer](t.Context(), h.srv.Of("/").Sockets()[0], event(t, "q"))
+					result <- fmt.Sprintf("%v %v", a, err)
+				}()
+				p.expect(`21["q"]`)
+				p.send(tc.answer)
+				if got := <-result; got != tc.want {
+					t.Errorf("EmitAckTo: got %s, want %s", got, tc.want)
+				}
+			})
+		})
+	}
+}
+
+type answer struct{ N int }
+
+// ackObserver counts acks.
+type ackObserver struct {
+	socketio.Unobserved
+	record
+}
+
+func (o *ackObserver) Acked(namespace string, after time.Duration) {
+	o.add("%s after %v", namespace, after)
+}
+func (o *ackObserver) AckMissed(namespace string) { o.add("%s missed", namespace) }
+
+// Observers hear of each ack that a client was asked for and of no other. One
+// answers, one leaves, one is silent, one is not asked.
+func TestObserverHearsOfAcks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		observer := &ackObserver{}
+		cfg := quiet()
+		cfg.Observer = observer
+		h := serve(t, cfg, func(srv *socketio.Server) { srv.Of("/") })
+		n := h.srv.Of("/")
+		answering, leaving, silent, spared := h.websocket(), h.websocket(), h.websocket(), h.websocket()
+		for _, p := range []*peer{answering, leaving, silent} {
+			p.connect("/", "")
+		}
+		own := spared.connect("/", "")
+		done := make(chan error, 1)
+		go func() {
+			_, err := n.EmitAckExcept(t.Context(), event(t, "q"), []string{own})
+			done <- err
+		}()
+		silent.expect(`21["q"]`)
+		wait(time.Second)
+		answering.send(`31[1]`)
+		synctest.Wait()
+		leaving.send(`1`)
+		if err := <-done; err == nil || !strings.HasPrefix(err.Error(), "2 of 3") {
+			t.Errorf("EmitAckExcept: got %v", err)
+		}
+		if got, want := observer.take(), "/ after 1s; / missed; / missed"; got != want {
+			t.Errorf("observer: got %q, want %q", got, want)
+		}
+	})
+}

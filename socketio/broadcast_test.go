@@ -321,6 +321,10 @@ func TestSocketsJoinAndLeave(t *testing.T) {
 			{func() { n.SocketsJoin([]string{"red"}, "nobody") }, "[]", "[1]"},
 			{func() { n.SocketsJoin([]string{"red"}) }, "[0 1 2]", "[1]"},
 			{func() { n.SocketsLeave([]string{"red", "blue", ids[0]}) }, "[]", "[]"},
+			{func() { n.SocketsJoinExcept([]string{"red"}, []string{ids[0]}) }, "[1 2]", "[]"},
+			{func() { n.SocketsJoinExcept([]string{"blue"}, []string{"nobody", ids[2]}, "red", ids[0]) }, "[1 2]", "[0 1]"},
+			{func() { n.SocketsLeaveExcept([]string{"red"}, []string{"blue"}, "red") }, "[1]", "[0 1]"},
+			{func() { n.SocketsLeaveExcept([]string{"red", "blue"}, []string{"red"}) }, "[1]", "[1]"},
 		} {
 			step.do()
 			if red, blue := in("red"), in("blue"); red != step.red || blue != step.blue {
@@ -329,6 +333,13 @@ func TestSocketsJoinAndLeave(t *testing.T) {
 		}
 		if got := in(ids[0]); got != "[0]" {
 			t.Errorf("its own room: %s", got) // which it cannot leave
+		}
+		if got := n.SocketsExcept([]string{"red", ids[0]}); len(got) != 1 || got[0].ID() != ids[2] {
+			t.Errorf("SocketsExcept: got %d sockets, want the third", len(got))
+		}
+		n.DisconnectExcept("", false, []string{"red"}, ids[0], ids[1])
+		if got := in(ids[0]) + in(ids[1]) + in(ids[2]); got != "[][1][2]" {
+			t.Errorf("after DisconnectExcept: %s", got)
 		}
 	})
 }

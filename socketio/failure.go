@@ -9,8 +9,8 @@ import (
 // The errors of this package, beside those of [engineio.Session.Send], which
 // come through unchanged.
 var (
-	// ErrArgument is what a typed handler fails with when the client's
-	// argument does not decode.
+	// ErrArgument is what a typed handler, or a typed wait for an ack, fails
+	// with when the client's argument does not decode.
 	ErrArgument = errors.New("socketio: argument does not decode")
 
 	// ErrPanic is what a handler fails with that panicked. The log has the rest.
@@ -19,7 +19,8 @@ var (
 	// ErrNotConnected says that the socket has not joined yet or has left.
 	ErrNotConnected = errors.New("socketio: socket is not connected")
 
-	// ErrAckTimeout says that an ack did not come within Config.AckTimeout.
+	// ErrAckTimeout says that an ack did not come within the deadline of the
+	// context, or Config.AckTimeout if it has none.
 	ErrAckTimeout = errors.New("socketio: no ack in time")
 
 	// ErrTooManyAcks says that the socket owes Config.MaxAcks acks already.

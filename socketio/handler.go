@@ -46,6 +46,14 @@ func On[Req, Res any](n Handling, event string, h func(ctx context.Context, s *S
 	})
 }
 
+// Decode decodes the first argument of an ack or a raw event, by the rules that
+// [On] has for Req: what does not decode is ErrArgument.
+func Decode[T any](args Args) (T, error) {
+	var v T
+	err := decodeFirst(args, reflect.TypeFor[T]().Kind(), &v)
+	return v, err
+}
+
 // decodeFirst decodes the first argument into req, which points to a value of
 // that kind.
 func decodeFirst(args Args, kind reflect.Kind, req any) error {

@@ -123,20 +123,35 @@ func (n *Namespace) trace(ev *Event, sockets int) {
 }
 
 // Sockets returns the connected sockets, or those in the union of the rooms.
-func (n *Namespace) Sockets(rooms ...string) []*Socket {
-	return append([]*Socket(nil), n.members.members(rooms, nil)...)
+func (n *Namespace) Sockets(rooms ...string) []*Socket { return n.SocketsExcept(nil, rooms...) }
+
+// SocketsExcept is Sockets without those that are in one of the rooms except.
+func (n *Namespace) SocketsExcept(except []string, rooms ...string) []*Socket {
+	return append([]*Socket(nil), n.members.members(rooms, except)...)
 }
 
 // SocketsJoin adds every socket, or those in the union of the rooms, to the
 // rooms of join. It is one step: whoever emits meanwhile reaches all or none.
 func (n *Namespace) SocketsJoin(join []string, rooms ...string) {
-	n.members.joinAll(rooms, join)
+	n.SocketsJoinExcept(join, nil, rooms...)
+}
+
+// SocketsJoinExcept is SocketsJoin without the sockets that are in one of the
+// rooms except.
+func (n *Namespace) SocketsJoinExcept(join, except []string, rooms ...string) {
+	n.members.joinAll(rooms, except, join)
 }
 
 // SocketsLeave removes every socket, or those in the union of the rooms, from
 // the rooms of leave, in one step as well.
 func (n *Namespace) SocketsLeave(leave []string, rooms ...string) {
-	n.members.leaveAll(rooms, leave)
+	n.SocketsLeaveExcept(leave, nil, rooms...)
+}
+
+// SocketsLeaveExcept is SocketsLeave without the sockets that are in one of the
+// rooms except.
+func (n *Namespace) SocketsLeaveExcept(leave, except []string, rooms ...string) {
+	n.members.leaveAll(rooms, except, leave)
 }
 
 // Disconnect lets go of every socket, or of the union of the rooms.
@@ -147,7 +162,13 @@ func (n *Namespace) SocketsLeave(leave []string, rooms ...string) {
 // what OnDisconnect hears; empty means [engineio.ReasonForcedServerClose] or
 // [ReasonServerDisconnect].
 func (n *Namespace) Disconnect(reason engineio.Reason, closeTransport bool, rooms ...string) {
-	for _, s := range n.members.members(rooms, nil) {
+	n.DisconnectExcept(reason, closeTransport, nil, rooms...)
+}
+
+// DisconnectExcept is Disconnect without the sockets that are in one of the
+// rooms except.
+func (n *Namespace) DisconnectExcept(reason engineio.Reason, closeTransport bool, except []string, rooms ...string) {
+	for _, s := range n.members.members(rooms, except) {
 		if closeTransport {
 			s.Close(reason)
 		} else {

@@ -28,7 +28,8 @@ type Observer interface {
 	Recovered(namespace, result string, replayed int)
 
 	// Acked tells how long a client took for an ack that the server asked for,
-	// AckMissed that it did not come.
+	// AckMissed that it did not come: in time, before the caller gave up, or
+	// before the socket was gone.
 	Acked(namespace string, after time.Duration)
 	AckMissed(namespace string)
 

@@ -111,19 +111,19 @@ func (g *registry) leave(s *Socket, rooms []string) {
 }
 
 // joinAll has the members of rooms join others.
-func (g *registry) joinAll(rooms, join []string) {
+func (g *registry) joinAll(rooms, except, join []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, s := range g.membersLocked(rooms, nil) {
+	for _, s := range g.membersLocked(rooms, except) {
 		g.joinLocked(s, join)
 	}
 }
 
 // leaveAll has the members of rooms leave some, which may be the same.
-func (g *registry) leaveAll(rooms, leave []string) {
+func (g *registry) leaveAll(rooms, except, leave []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, s := range g.membersLocked(rooms, nil) {
+	for _, s := range g.membersLocked(rooms, except) {
 		g.leaveRoomsLocked(s, leave)
 	}
 }

@@ -25,7 +25,7 @@ type Config struct {
 	ConnectTimeout time.Duration
 
 	// AckTimeout is how long a client may take for an ack that the server
-	// asked for: 10 s. S-24
+	// asked for, if the context of the wait has no deadline: 10 s. S-24
 	AckTimeout time.Duration
 
 	// BinaryTimeout is how long the attachments of one packet may take: 10 s. S-33
