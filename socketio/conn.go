@@ -199,13 +199,14 @@ func (c *conn) connect(p Packet) error {
 		cause, _ := errors.AsType[engineio.Cause](context.Cause(c.session.Context()))
 		s.life.End(cause)
 	}
+	pid, offset := s.asked() // S-52
 	if err := n.admit(s.handling(), s); err != nil {
 		s.leave(engineio.Cause{Reason: ReasonServerDisconnect, Err: err}, false)
 		c.server.cfg.Observer.ConnectRefused(n.label())
 		c.refuse(p.Namespace, c.refusal(err))
 		return nil
 	}
-	c.join(s)
+	c.join(s, pid, offset)
 	return nil
 }
 
@@ -219,17 +220,22 @@ func (c *conn) setJoining(s *Socket) {
 // can know: what anybody emits after the client has its answer, it gets. A
 // socket that the application or the end of the connection took back meanwhile
 // is nowhere left behind.
-func (c *conn) join(s *Socket) {
+func (c *conn) join(s *Socket, pid, offset string) {
 	if !s.beginAnswer() {
 		c.refuse(s.nsp.name, &Refusal{Message: messageInternal})
 		return
 	}
+	var missed []*Event
 	if c.add(s) {
-		s.nsp.members.add(s)
+		missed = s.nsp.comeIn(s, pid, offset)
 	}
-	answer := Packet{Type: PacketConnect, Namespace: s.nsp.name, Data: []byte(`{"sid":"` + s.id + `"}`)} // S-4
-	if !c.sendPacket(answer) {
-		s.leave(engineio.Cause{Reason: engineio.ReasonTransportClose}, false)
+	answer := Packet{Type: PacketConnect, Namespace: s.nsp.name, Data: s.connectData()} // S-4
+	if !c.sendPacket(answer) || !s.replay(missed) {
+		cause, known := errors.AsType[engineio.Cause](context.Cause(&s.life))
+		if !known {
+			cause.Reason = engineio.ReasonTransportClose
+		}
+		s.leave(cause, false)
 		return
 	}
 	if !s.endAnswer() {

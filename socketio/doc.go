@@ -1,6 +1,6 @@
 // Package socketio is a Socket.IO server, protocol version 5, on top of package
 // engineio. The stock JavaScript client talks to it, over WebSocket and over
-// polling. Comments cite the clauses S-1 to S-45 of docs/protocol.md.
+// polling. Comments cite the clauses S-1 to S-55 of docs/protocol.md.
 //
 // # Use
 //
@@ -64,7 +64,7 @@
 //
 // # Not here
 //
-// Msgpack, connection state recovery, a choice of what to
+// Msgpack, a choice of what to
 // compress, and several nodes. With one node there is no flag "local" either:
 // all that is emitted is.
 //

@@ -80,6 +80,7 @@ type Event struct {
 	attachments []*engineio.Message
 	volatile    bool
 	plain       bool                    // not to be compressed
+	offset      []byte                  // JSON string; nil: none
 	frames      atomic.Pointer[[]frame] // grows by copying; the last maxFrames namespaces it was sent to
 }
 
@@ -122,36 +123,76 @@ func NewBinaryEvent(name string, args Args) (*Event, error) {
 	}, nil
 }
 
+// variant returns an event that says the same, of which nothing is encoded yet.
+func (e *Event) variant() *Event {
+	return &Event{
+		name: e.name, data: e.data, attachments: e.attachments,
+		volatile: e.volatile, plain: e.plain, offset: e.offset,
+	}
+}
+
 // Volatile returns the same event for those who want it now or not at all: a
 // socket gets it only if nothing waits for its connection or is on its way, and,
 // on polling, a poll is held. It takes no room in any queue and never makes a
 // slow client lose its connection, which is right for what the next one
 // outdates: a place on a map, a keystroke. S-42
 func (e *Event) Volatile() *Event {
-	return &Event{name: e.name, data: e.data, attachments: e.attachments, volatile: true, plain: e.plain}
+	v := e.variant()
+	v.volatile = true
+	return v
 }
 
 // Uncompressed returns the same event, whose messages are never compressed, on
 // either transport: for what does not shrink, and for a secret beside text that
 // others have chosen. S-42
 func (e *Event) Uncompressed() *Event {
-	attachments := make([]*engineio.Message, len(e.attachments))
+	v := e.variant()
+	v.plain = true
+	v.attachments = make([]*engineio.Message, len(e.attachments))
 	for i, m := range e.attachments {
-		attachments[i] = m.Uncompressed()
+		v.attachments[i] = m.Uncompressed()
 	}
-	return &Event{name: e.name, data: e.data, attachments: attachments, volatile: e.volatile, plain: true}
+	return v
+}
+
+// WithOffset returns the same event with the place in the stream that a client
+// has reached who has seen it, and returns with to [Recovery.Find]. Clients get
+// it as last argument where there is recovery, unless the event is volatile or
+// asks for an ack: such events are not part of the stream. S-51
+func (e *Event) WithOffset(offset string) *Event {
+	quoted, err := marshal(offset)
+	if err != nil {
+		panic("socketio: bug: a string that does not marshal")
+	}
+	v := e.variant()
+	v.offset = quoted
+	return v
+}
+
+// tail returns what a recoverable namespace sends behind the arguments of an
+// event that asks no ack. The stock client takes the last element of each event
+// for an offset if it is a string, be it the name of the event, so there must be
+// another where none is. S-51
+func (e *Event) tail() []byte {
+	if e.offset != nil && !e.volatile {
+		return e.offset
+	}
+	if last := trim(e.data[:len(e.data)-1]); last[len(last)-1] == '"' {
+		return []byte("null")
+	}
+	return nil
 }
 
 // Name returns the name of the event.
 func (e *Event) Name() string { return e.name }
 
 // messages returns the event as a packet of a namespace, encoded at first use.
-func (e *Event) messages(namespace string) []*engineio.Message {
+func (e *Event) messages(n *Namespace) []*engineio.Message {
 	for {
 		known := e.frames.Load()
 		if known != nil {
 			for _, f := range *known {
-				if f.namespace == namespace {
+				if f.namespace == n.name {
 					return f.messages
 				}
 			}
@@ -163,8 +204,14 @@ func (e *Event) messages(namespace string) []*engineio.Message {
 		if len(grown) >= maxFrames { // clients choose the names of children, S-11
 			grown = grown[1:]
 		}
-		messages := e.encode(Packet{Namespace: namespace})
-		grown = append(grown, frame{namespace, messages})
+		p := Packet{Namespace: n.name, Data: e.data}
+		if n.recovery != nil {
+			if tail := e.tail(); tail != nil {
+				p.Data = slices.Concat(e.data[:len(e.data)-1], []byte{','}, tail, []byte{']'})
+			}
+		}
+		messages := e.encode(p)
+		grown = append(grown, frame{n.name, messages})
 		if e.frames.CompareAndSwap(known, &grown) {
 			return messages
 		}
@@ -173,11 +220,11 @@ func (e *Event) messages(namespace string) []*engineio.Message {
 
 // withID returns the event as a packet that asks for an ack.
 func (e *Event) withID(namespace string, id uint64) []*engineio.Message {
-	return e.encode(Packet{Namespace: namespace, ID: id, HasID: true})
+	return e.encode(Packet{Namespace: namespace, ID: id, HasID: true, Data: e.data})
 }
 
 func (e *Event) encode(p Packet) []*engineio.Message {
-	p.Type, p.Data = PacketEvent, e.data
+	p.Type = PacketEvent
 	messages := encode(p, PacketBinaryEvent, e.attachments)
 	if e.plain {
 		messages[0] = messages[0].Uncompressed()

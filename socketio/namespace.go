@@ -34,6 +34,7 @@ type handling struct {
 	onDisconnect []func(*Socket, engineio.Reason)
 	onError      func(context.Context, *Socket, Failure) json.RawMessage
 	handlers     map[string]handler
+	recovery     Recovery // nil: none
 }
 
 func newHandling(s *Server, whose string) handling {
@@ -111,7 +112,7 @@ func (n *Namespace) EmitExcept(ev *Event, except []string, rooms ...string) {
 		return
 	}
 	n.trace(ev, len(sockets))
-	messages := ev.messages(n.name)
+	messages := ev.messages(n)
 	for _, s := range sockets {
 		_ = s.send(messages, ev.volatile) // gone, or too slow and closed for it, or passed over
 	}
@@ -211,7 +212,7 @@ func (n *Namespace) disconnected(s *Socket, reason engineio.Reason) {
 // recovered is deferred: it turns a panic into ErrPanic and logs where it came from.
 func (n *Namespace) recovered(what string, s *Socket, err *error) {
 	if v := recover(); v != nil {
-		n.log.Error("socketio: panic", "where", what, "socket_id", s.id, "panic", v, "stack", string(debug.Stack()))
+		n.log.Error("socketio: panic", "where", what, "socket_id", s.ID(), "panic", v, "stack", string(debug.Stack()))
 		*err = ErrPanic
 	}
 }

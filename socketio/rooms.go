@@ -38,6 +38,15 @@ type seat struct {
 	at   int // in room.list
 }
 
+// names returns the names of the rooms.
+func (m *membership) names() []string {
+	var names []string
+	for _, p := range m.seats {
+		names = append(names, p.name)
+	}
+	return names
+}
+
 // seat returns the index of a room in the seats of m, or -1.
 func (m *membership) seat(name string) int {
 	return slices.IndexFunc(m.seats, func(p seat) bool { return p.name == name })
@@ -53,11 +62,13 @@ const (
 )
 
 // add makes s a member, with the rooms it joined before. It refuses a socket
-// that has left already, so a CONNECT in flight leaves no ghost.
+// that has left already, so a CONNECT in flight leaves no ghost, and one whose
+// id is taken.
 func (g *registry) add(s *Socket) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if s.member.state != memberPending {
+	id := s.ID()
+	if s.member.state != memberPending || g.ids[id] != nil {
 		return false
 	}
 	s.member.state = memberJoined
@@ -65,7 +76,7 @@ func (g *registry) add(s *Socket) bool {
 		g.ids = make(map[string]*Socket)
 		g.rooms = make(map[string]*room)
 	}
-	g.ids[s.id] = s
+	g.ids[id] = s
 	s.member.at = g.all.add(s)
 	for i := range s.member.seats {
 		g.sitLocked(s, &s.member.seats[i])
@@ -82,13 +93,46 @@ func (g *registry) remove(s *Socket) {
 	if !joined {
 		return
 	}
-	delete(g.ids, s.id)
+	g.takeOutLocked(s)
+}
+
+func (g *registry) takeOutLocked(s *Socket) {
+	delete(g.ids, s.ID())
 	if moved := g.all.remove(s.member.at); moved != nil {
 		moved.member.at = s.member.at
 	}
 	for _, p := range s.member.seats {
 		g.vacateLocked(p)
 	}
+}
+
+// withdraw undoes add, and the joining of other rooms than these.
+func (g *registry) withdraw(s *Socket, rooms []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s.member.state >= memberGone {
+		return
+	}
+	if s.member.state == memberJoined {
+		g.takeOutLocked(s)
+		s.member.state = memberPending
+	}
+	s.member.seats = nil
+	g.joinLocked(s, rooms)
+}
+
+// noted returns the rooms that s has joined.
+func (g *registry) noted(s *Socket) []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return s.member.names()
+}
+
+// find returns the member of that id.
+func (g *registry) find(id string) *Socket {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.ids[id]
 }
 
 // forget drops the list that remove kept.
@@ -130,7 +174,7 @@ func (g *registry) leaveAll(rooms, except, leave []string) {
 
 func (g *registry) joinLocked(s *Socket, rooms []string) {
 	for _, name := range rooms {
-		if name == s.id || s.member.state >= memberGone || s.member.seat(name) >= 0 {
+		if name == s.ID() || s.member.state >= memberGone || s.member.seat(name) >= 0 {
 			continue
 		}
 		s.member.seats = append(s.member.seats, seat{name: name})
@@ -184,12 +228,7 @@ func (g *registry) roomsOf(s *Socket) []string {
 	if s.member.state == memberForgotten {
 		return nil
 	}
-	rooms := make([]string, 0, 1+len(s.member.seats))
-	rooms = append(rooms, s.id)
-	for _, p := range s.member.seats {
-		rooms = append(rooms, p.name)
-	}
-	return rooms
+	return append([]string{s.ID()}, s.member.names()...)
 }
 
 func (g *registry) len() int {

@@ -60,6 +60,7 @@ func (c Config) withDefaults() (Config, error) {
 			*v = 10 * time.Second
 		}
 	}
+	queueBounds(&c.Engine)
 	wait("ConnectTimeout", &c.ConnectTimeout)
 	wait("AckTimeout", &c.AckTimeout)
 	wait("BinaryTimeout", &c.BinaryTimeout)

@@ -46,15 +46,17 @@ type Socket struct {
 
 	life engineio.Lifetime // the context of the socket
 
-	phase  atomic.Int32 // changed under mu; read alone on the way of every message
-	member membership   // guarded by nsp.members.mu
+	rec    atomic.Pointer[recoveryState] // nil without recovery
+	phase  atomic.Int32                  // changed under mu; read alone on the way of every message
+	member membership                    // guarded by nsp.members.mu
 
-	mu       sync.Mutex          // guards what follows
-	backlog  []*engineio.Message // sent while answering
-	busy     bool                // the reader is in a handler of this socket
-	opened   bool                // OnConnect was called
-	cleared  bool                // leave has done its work
-	finished bool                // finish has begun
+	mu       sync.Mutex // guards what follows
+	backlog  *backlog   // sent while answering
+	busy     bool       // the reader is in a handler of this socket
+	opened   bool       // OnConnect was called
+	cleared  bool       // leave has done its work
+	finished bool       // finish has begun
+	final    bool       // left for good: not to be recovered. S-55
 	reason   engineio.Reason
 	data     any
 	acks     map[uint64]chan<- Answer
@@ -85,8 +87,14 @@ func (h *handlerContext) Value(key any) any {
 }
 
 // ID returns the id that the client knows, too. It is not that of the
-// connection, and differs in each namespace. S-4
-func (s *Socket) ID() string { return s.id }
+// connection, and differs in each namespace (S-4). A client that comes back gets
+// the id that it had after the middlewares, which see another (S-53).
+func (s *Socket) ID() string {
+	if rec := s.rec.Load(); rec != nil && rec.id != "" {
+		return rec.id
+	}
+	return s.id
+}
 
 // Namespace returns where the socket is.
 func (s *Socket) Namespace() *Namespace { return s.nsp }
@@ -129,13 +137,13 @@ func (s *Socket) Rooms() []string { return s.nsp.members.roomsOf(s) }
 // before. It does not wait. A volatile event may come back with [ErrDropped].
 func (s *Socket) Emit(ev *Event) error {
 	s.nsp.trace(ev, 1)
-	return s.send(ev.messages(s.nsp.name), ev.volatile)
+	return s.send(ev.messages(s.nsp), ev.volatile)
 }
 
 // Broadcast sends an event to every other socket of the namespace, or of the
 // union of the rooms, under the rules of [Namespace.Emit]. S-41
 func (s *Socket) Broadcast(ev *Event, rooms ...string) {
-	s.nsp.EmitExcept(ev, []string{s.id}, rooms...)
+	s.nsp.EmitExcept(ev, []string{s.ID()}, rooms...)
 }
 
 // send queues messages next to each other, so that attachments follow their
@@ -146,8 +154,8 @@ func (s *Socket) send(messages []*engineio.Message, volatile bool) error {
 		if volatile {
 			return ErrDropped // the CONNECT answer goes first
 		}
-		if s.hold(messages) {
-			return nil
+		if held, err := s.hold(messages); held {
+			return err
 		}
 		return s.send(messages, false) // it is no longer answering
 	case phaseJoined:
@@ -160,15 +168,34 @@ func (s *Socket) send(messages []*engineio.Message, volatile bool) error {
 	return ErrNotConnected
 }
 
-// hold keeps messages until the CONNECT answer is queued.
-func (s *Socket) hold(messages []*engineio.Message) bool {
+// hold keeps messages until the CONNECT answer, and what the client missed, is
+// queued. A client that is too slow for that is closed. It reports false if the
+// socket is no longer answering.
+func (s *Socket) hold(messages []*engineio.Message) (bool, error) {
+	s.mu.Lock()
+	if phase(s.phase.Load()) != phaseAnswering {
+		s.mu.Unlock()
+		return false, nil
+	}
+	if s.backlog == nil {
+		s.backlog = new(backlog)
+	}
+	cfg := &s.nsp.server.cfg
+	fits, count, bytes := s.backlog.add(messages, &cfg.Engine), len(s.backlog.messages), s.backlog.bytes
+	s.mu.Unlock()
+	if !fits {
+		cfg.Observer.QueueOverflowed(count, bytes)
+		s.conn.session.Close(engineio.ReasonSlow)
+		return true, engineio.ErrSlow
+	}
+	return true, nil
+}
+
+// unhold forgets what was held.
+func (s *Socket) unhold() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if phase(s.phase.Load()) != phaseAnswering {
-		return false
-	}
-	s.backlog = append(s.backlog, messages...)
-	return true
+	s.backlog = nil
 }
 
 // Disconnect takes the socket out of its namespace and tells the client by a
@@ -220,17 +247,17 @@ func (s *Socket) endAnswer() bool {
 		s.mu.Lock()
 		backlog, left := s.backlog, phase(s.phase.Load()) == phaseLeft
 		s.backlog = nil
-		if !left && len(backlog) == 0 {
+		if !left && backlog == nil {
 			s.phase.Store(int32(phaseJoined))
 		}
 		s.mu.Unlock()
 		if left {
 			return false
 		}
-		if len(backlog) == 0 {
+		if backlog == nil {
 			return true
 		}
-		_ = s.conn.session.Send(backlog...) // if it fails, the end is near and Closed tells
+		_ = s.conn.session.Send(backlog.messages...) // if it fails, the end is near and Closed tells
 	}
 }
 
@@ -264,6 +291,8 @@ func (s *Socket) leave(cause engineio.Cause, notify bool) {
 	}
 	s.phase.Store(int32(phaseLeft))
 	s.reason = cause.Reason
+	s.final = notify || cause.Reason == ReasonClientDisconnect
+	rec := s.rec.Load()
 	acks := s.acks
 	s.acks = nil
 	s.mu.Unlock()
@@ -272,8 +301,11 @@ func (s *Socket) leave(cause engineio.Cause, notify bool) {
 	if notify && was == phaseJoined { // while answering, the reader does it behind the answer
 		s.conn.sendPacket(Packet{Type: PacketDisconnect, Namespace: s.nsp.name}) // S-9
 	}
-	s.nsp.members.remove(s)
+	s.nsp.drop(s)
 	s.life.End(cause)
+	if rec != nil && rec.pid != "" {
+		s.nsp.left(s, rec.pid)
+	}
 	for _, to := range acks { // S-24
 		to <- Answer{Socket: s, Err: ErrNotConnected}
 	}

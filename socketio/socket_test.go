@@ -12,7 +12,7 @@ import (
 // a test from outside to meet it for certain. S-12
 func TestSendWhileAnswering(t *testing.T) {
 	message := []*engineio.Message{engineio.NewMessage([]byte(`2["e"]`))}
-	var s Socket
+	s := Socket{nsp: &Namespace{handling: handling{server: &Server{cfg: Config{Engine: engineio.Config{QueueBytes: 1 << 10, QueueMessages: 10}}}}}}
 	if err := s.send(message, false); !errors.Is(err, ErrNotConnected) {
 		t.Errorf("connecting: got %v, want ErrNotConnected", err)
 	}
@@ -27,8 +27,8 @@ func TestSendWhileAnswering(t *testing.T) {
 	if err := s.send(message, true); !errors.Is(err, ErrDropped) {
 		t.Errorf("answering, volatile: got %v, want ErrDropped", err)
 	}
-	if len(s.backlog) != 2 {
-		t.Errorf("answering: %d messages held, want 2", len(s.backlog))
+	if n := len(s.backlog.messages); n != 2 {
+		t.Errorf("answering: %d messages held, want 2", n)
 	}
 	s.phase.Store(int32(phaseLeft))
 	if err := s.send(message, false); !errors.Is(err, ErrNotConnected) {
