@@ -242,6 +242,9 @@ func (c *conn) join(s *Socket, pid, offset string) {
 		c.sendPacket(Packet{Type: PacketDisconnect, Namespace: s.nsp.name}) // S-9
 		return
 	}
+	if m := s.nsp.memory; m != nil {
+		m.sendReady(s)
+	}
 	s.open()
 }
 

@@ -1,6 +1,6 @@
 // Package socketio is a Socket.IO server, protocol version 5, on top of package
 // engineio. The stock JavaScript client talks to it, over WebSocket and over
-// polling. Comments cite the clauses S-1 to S-55 of docs/protocol.md.
+// polling. Comments cite the clauses S-1 to S-57 of docs/protocol.md.
 //
 // # Use
 //
@@ -28,20 +28,37 @@
 //   - OnDisconnect runs once, only if OnConnect was called, and after the
 //     socket's last handler has returned. If the application disconnects a
 //     socket that is in no handler, it runs on the caller's goroutine.
+//   - Who comes back with recovery gets its answer, what it missed, what was sent
+//     meanwhile, and then has its OnConnect (S-53).
 //   - After OnDisconnect nothing is left of a socket: no room, no ack, no timer.
 //
 // # What is not promised
 //
 // Sending is at most once: a connection that breaks loses what was queued for
-// it. A list of sockets is taken before it is sent to, so an event may still
+// it, see Recovery for what helps. Nothing is known of what a client has read, but
+// by an ack or by the offset that it comes back with. A list of sockets is taken before it is sent to, so an event may still
 // follow a DISCONNECT, or the leaving of a room, that happened at the same time.
 //
 // # Concurrency
 //
 // All methods are safe for concurrent use, but namespaces and handlers are
 // fixed by the first request: setting one later panics. No method waits for a
-// client except the two called EmitAck. No lock is held while a handler, a
+// client except those called EmitAck. No lock is held while a handler, a
 // middleware or the engine is called, so all of them may call back.
+//
+// # Recovery
+//
+// A client whose connection broke can come back as the socket it was, with the
+// same id, rooms and data, and get what it missed (S-50 to S-57). It is turned on
+// for a namespace by Recover. [MemoryRecovery] remembers events for some minutes
+// and needs no more. An application that has a log of its events writes a
+// [Recovery] of its own, which can survive the process.
+//
+// A client is recovered completely or begins anew: [Socket.Recovered] tells. It
+// then needs a snapshot, as one does that is new. Volatile events and those
+// that ask for an ack are not replayed. A client that was disconnected from
+// its namespace, by either side, does not come back; so let go of clients that
+// shall by [Socket.Close].
 //
 // # Failures
 //
@@ -53,7 +70,8 @@
 //
 // Whatever a client can make grow has a bound in [Config]: namespaces joined,
 // attachments half received by number, bytes and age, acks outstanding, the
-// size of what it authenticates with. Rooms and events per second are the
+// size of what it authenticates with. A child of a [Parent] lives no longer than
+// its sockets. What waits for a client behind a replay is bounded as its queue is. Rooms and events per second are the
 // application's to bound.
 //
 // # Lifecycle

@@ -10,6 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"larder/engineio"
 	"larder/socketio"
 )
 
@@ -134,6 +135,73 @@ func ExampleNamespace_Emit() {
 	// ngo:   2["donation.created",{"name":"bread"}]
 	// ngo:   2["bye"]
 	// donor: 2["bye"]
+}
+
+// A client goes away, misses two events, comes back and gets them. What it says
+// here, the stock client says by itself.
+func ExampleNamespace_Recover() {
+	memory, err := socketio.NewMemoryRecovery(socketio.MemoryConfig{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	srv, err := socketio.NewServer(socketio.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	board := srv.Of("/")
+	board.Recover(memory)
+	left := make(chan bool, 1)
+	board.OnConnect(func(_ context.Context, s *socketio.Socket) {
+		s.Join("news")
+		if err := s.Emit(mustEvent("welcome")); err != nil {
+			log.Print(err)
+		}
+	})
+	board.OnDisconnect(func(*socketio.Socket, engineio.Reason) { left <- true })
+
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	defer srv.Shutdown(context.Background())
+	client := dial(web.URL)
+	client.say(`0`)
+	var session struct{ PID, Offset string }
+	if err := json.Unmarshal([]byte(client.hear()[1:]), &session); err != nil {
+		log.Fatal(err)
+	}
+	listen := func() { // and remember the offset, which is the last argument
+		heard := client.hear()
+		name, offset, _ := strings.Cut(strings.Trim(heard[1:], "[]"), ",")
+		session.Offset = strings.Trim(offset, `"`)
+		fmt.Println(name)
+	}
+	listen()
+	listen()
+	client.close()
+	<-left
+
+	board.Emit(mustEvent("bread"), "news")
+	board.Emit(mustEvent("soup"), "news")
+
+	client = dial(web.URL)
+	defer client.close()
+	auth, err := json.Marshal(map[string]string{"pid": session.PID, "offset": session.Offset})
+	if err != nil {
+		log.Fatal(err)
+	}
+	client.say(`0` + string(auth))
+	client.hear()
+	fmt.Println("back")
+	for range 4 {
+		listen()
+	}
+	// Output:
+	// "recovery.ready"
+	// "welcome"
+	// back
+	// "bread"
+	// "soup"
+	// "recovery.ready"
+	// "welcome"
 }
 
 // The codec stands alone.

@@ -34,7 +34,8 @@ type handling struct {
 	onDisconnect []func(*Socket, engineio.Reason)
 	onError      func(context.Context, *Socket, Failure) json.RawMessage
 	handlers     map[string]handler
-	recovery     Recovery // nil: none
+	recovery     Recovery        // nil: none
+	memory       *MemoryRecovery // recovery, if it is one, for it is told of all that goes on
 }
 
 func newHandling(s *Server, whose string) handling {
@@ -107,6 +108,10 @@ func (n *Namespace) Emit(ev *Event, rooms ...string) { n.EmitExcept(ev, nil, roo
 // EmitExcept is Emit without the sockets that are in one of the rooms except.
 // A socket's id is a room, so this is also how a broadcast leaves out its author.
 func (n *Namespace) EmitExcept(ev *Event, except []string, rooms ...string) {
+	if n.memory != nil && !ev.volatile {
+		n.trace(ev, n.memory.emit(nil, n, ev, except, rooms))
+		return
+	}
 	sockets := n.members.members(rooms, except)
 	if len(sockets) == 0 {
 		return
@@ -140,7 +145,7 @@ func (n *Namespace) SocketsJoin(join []string, rooms ...string) {
 // SocketsJoinExcept is SocketsJoin without the sockets that are in one of the
 // rooms except.
 func (n *Namespace) SocketsJoinExcept(join, except []string, rooms ...string) {
-	n.members.joinAll(rooms, except, join)
+	n.move(rooms, except, func() { n.members.joinAll(rooms, except, join) })
 }
 
 // SocketsLeave removes every socket, or those in the union of the rooms, from
@@ -152,7 +157,16 @@ func (n *Namespace) SocketsLeave(leave []string, rooms ...string) {
 // SocketsLeaveExcept is SocketsLeave without the sockets that are in one of the
 // rooms except.
 func (n *Namespace) SocketsLeaveExcept(leave, except []string, rooms ...string) {
-	n.members.leaveAll(rooms, except, leave)
+	n.move(rooms, except, func() { n.members.leaveAll(rooms, except, leave) })
+}
+
+// move changes the rooms of some sockets.
+func (n *Namespace) move(rooms, except []string, change func()) {
+	if n.memory == nil {
+		change()
+		return
+	}
+	n.memory.move(func() []*Socket { return n.members.members(rooms, except) }, change)
 }
 
 // Disconnect lets go of every socket, or of the union of the rooms.

@@ -35,6 +35,10 @@ func (s *Server) OfFunc(match func(name string) bool) *Parent {
 // Emit sends an event to every child under the rules of [Namespace.Emit].
 // Rooms of one name are different rooms in each child.
 func (p *Parent) Emit(ev *Event, rooms ...string) {
+	if p.memory != nil && !ev.volatile { // who is away may be so from a child that is gone
+		p.memory.emit(p, nil, ev, nil, rooms)
+		return
+	}
 	for _, child := range p.Namespaces() {
 		child.Emit(ev, rooms...)
 	}

@@ -16,7 +16,7 @@ const ReasonReplaced engineio.Reason = "replaced"
 
 // A Recovery decides how clients come back to a namespace after their
 // connection broke. What it knows of them, and of the events they missed, is its
-// own: an application with a log of its
+// own: [MemoryRecovery] keeps that in memory, an application with a log of its
 // own reads there. [Event.WithOffset] tells clients where they are.
 //
 // A client comes back by a CONNECT with the pid of its last answer, and the
@@ -98,9 +98,10 @@ const (
 
 // recoveryState is what a socket has of its own where there is recovery.
 type recoveryState struct {
-	id     string // the one it came back under; empty: its first
-	pid    string // empty: none yet
-	result string // guarded by the socket's mu
+	id      string         // the one it came back under; empty: its first
+	pid     string         // empty: none yet
+	result  string         // guarded by the socket's mu
+	session *memorySession // guarded by MemoryRecovery.mu
 }
 
 // Recover turns recovery on (S-50). Events that ask no ack then have one
@@ -109,6 +110,7 @@ type recoveryState struct {
 func (n *handling) Recover(r Recovery) {
 	n.mustConfigure()
 	n.recovery = r
+	n.memory, _ = r.(*MemoryRecovery)
 }
 
 // Recovered reports whether the client has come back as the socket it was: with
@@ -251,7 +253,11 @@ func (n *Namespace) begin(s *Socket, result string) {
 		pid = ""
 	}
 	if s.setRecovery(&recoveryState{pid: pid, result: result}) {
-		n.members.add(s)
+		if n.memory != nil {
+			n.memory.add(s)
+		} else {
+			n.members.add(s)
+		}
 	} else if pid != "" {
 		n.left(s, pid)
 	}
@@ -276,7 +282,13 @@ func (n *Namespace) left(s *Socket, pid string) {
 }
 
 // drop takes s out of the namespace.
-func (n *Namespace) drop(s *Socket) { n.members.remove(s) }
+func (n *Namespace) drop(s *Socket) {
+	if n.memory != nil {
+		n.memory.remove(s)
+	} else {
+		n.members.remove(s)
+	}
+}
 
 // connectData is the payload of the CONNECT answer. S-4, S-50
 func (s *Socket) connectData() []byte {

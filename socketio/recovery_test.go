@@ -516,7 +516,9 @@ func TestLongReplay(t *testing.T) {
 			if i == 100 {
 				j.publish("n", "200", `"live"`)
 			}
-			p.expect(fmt.Sprintf(`2["n",%d,%s,"%d"]`, i, long, i+1))
+			if got, want := p.next().text, fmt.Sprintf(`2["n",%d,%s,"%d"]`, i, long, i+1); got != want {
+				t.Fatalf("event %d: got %.20s…", i, got)
+			}
 		}
 		p.expect(`2["n",200,"live","201"]`)
 	})
@@ -547,6 +549,7 @@ func TestSlowReplay(t *testing.T) {
 		go p.send("0" + fmt.Sprintf(back, pid, "0"))
 		p.expectClosed()
 		wait(time.Second)
+		synctest.Wait()
 		if held < 10 || held > 26 {
 			t.Errorf("%d events of 10 kB were held", held)
 		}

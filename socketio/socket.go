@@ -124,10 +124,23 @@ func (s *Socket) Data() any {
 }
 
 // Join adds the socket to rooms. After it has disconnected this does nothing.
-func (s *Socket) Join(rooms ...string) { s.nsp.members.join(s, rooms) }
+func (s *Socket) Join(rooms ...string) {
+	s.move(func() { s.nsp.members.join(s, rooms) })
+}
 
 // Leave removes the socket from rooms. The room of its own id it cannot leave.
-func (s *Socket) Leave(rooms ...string) { s.nsp.members.leave(s, rooms) }
+func (s *Socket) Leave(rooms ...string) {
+	s.move(func() { s.nsp.members.leave(s, rooms) })
+}
+
+// move changes the rooms of the socket.
+func (s *Socket) move(change func()) {
+	if m := s.nsp.memory; m != nil {
+		m.move(func() []*Socket { return []*Socket{s} }, change)
+	} else {
+		change()
+	}
+}
 
 // Rooms returns the rooms the socket is in, first that of its own id. It still
 // does so in OnDisconnect, and returns nothing afterwards. S-40
@@ -137,6 +150,9 @@ func (s *Socket) Rooms() []string { return s.nsp.members.roomsOf(s) }
 // before. It does not wait. A volatile event may come back with [ErrDropped].
 func (s *Socket) Emit(ev *Event) error {
 	s.nsp.trace(ev, 1)
+	if m := s.nsp.memory; m != nil && !ev.volatile {
+		return m.emitTo(s, ev)
+	}
 	return s.send(ev.messages(s.nsp), ev.volatile)
 }
 
