@@ -29,6 +29,7 @@ type Config struct {
 	UpgradeTimeout time.Duration // 10 s from the WebSocket to its upgrade packet (E-47)
 	WriteTimeout   time.Duration // 10 s for each flush to a peer (E-43)
 	ReadTimeout    time.Duration // 10 s for the body of one POST (E-12)
+	UserTimeout    time.Duration // PingInterval + PingTimeout without a TCP acknowledgement, on WebSockets (E-43)
 	MaxPayload     int           // 1,000,000 bytes in one POST body or WebSocket message (E-24, E-39)
 
 	// QueueBytes, QueueMessages and QueueAge bound what waits for one session:
@@ -92,6 +93,7 @@ func (c Config) withDefaults() Config {
 	c.UpgradeTimeout = cmp.Or(c.UpgradeTimeout, 10*time.Second)
 	c.WriteTimeout = cmp.Or(c.WriteTimeout, 10*time.Second)
 	c.ReadTimeout = cmp.Or(c.ReadTimeout, 10*time.Second)
+	c.UserTimeout = cmp.Or(c.UserTimeout, c.PingInterval+c.PingTimeout)
 	c.MaxPayload = cmp.Or(c.MaxPayload, 1_000_000)
 	c.QueueBytes = cmp.Or(c.QueueBytes, 256<<10)
 	c.QueueMessages = cmp.Or(c.QueueMessages, 4096)
@@ -134,6 +136,7 @@ func (c Config) validate() error {
 		{"WriteTimeout", c.WriteTimeout},
 		{"ReadTimeout", c.ReadTimeout},
 		{"QueueAge", c.QueueAge},
+		{"UserTimeout", c.UserTimeout},
 	} {
 		if d.value < time.Millisecond {
 			errs = append(errs, fmt.Errorf("%s %v is less than a millisecond", d.name, d.value))

@@ -57,3 +57,10 @@ func (srv *Server) Addresses() int {
 
 // AddressOf is the default of Config.Address.
 var AddressOf = addressOf
+
+// Requests returns how many requests are being served.
+func (srv *Server) Requests() int {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return srv.requests
+}

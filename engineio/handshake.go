@@ -53,6 +53,7 @@ func (srv *Server) handshake(w http.ResponseWriter, r *http.Request) (net.Conn, 
 		srv.log.WarnContext(r.Context(), "connection cannot be taken over", "err", err)
 		return nil, nil, fmt.Errorf("take connection over: %w", err)
 	}
+	srv.giveUp(conn)
 	var ahead []byte
 	if n := buffered.Reader.Buffered(); n > 0 {
 		b, _ := buffered.Reader.Peek(n)

@@ -77,6 +77,7 @@ func (g *Gateway) ServePlainWebSocket(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
+	engineio.GiveUpTCP(conn, plainPing+time.Second, plainSilence)
 	var ahead []byte
 	if n := rw.Reader.Buffered(); n > 0 {
 		ahead = make([]byte, n)
