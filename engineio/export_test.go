@@ -64,3 +64,15 @@ func (srv *Server) Requests() int {
 	defer srv.mu.Unlock()
 	return srv.requests
 }
+
+// AcceptedCoding returns the name of the coding that is used for a client with
+// this Accept-Encoding, or "".
+func AcceptedCoding(header []string) string {
+	if c := acceptedCoding(header); c != nil {
+		return c.name
+	}
+	return ""
+}
+
+// Weight returns the q among the parameters of one item.
+func Weight(params string) float64 { return weight(params) }
