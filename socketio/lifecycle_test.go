@@ -398,7 +398,7 @@ func TestMisuse(t *testing.T) {
 			n.OnRaw("once", nop)
 			mustPanic(t, "two handlers", func() { n.OnRaw("once", nop) })
 			mustPanic(t, "reserved", func() { n.OnRaw("connect", nop) })
-			for _, name := range []string{"", "x", "/a,b", "/a\x1eb", "/" + strings.Repeat("n", 255)} {
+			for _, name := range []string{"", "x", "/a,b", "/a\x1eb", "/\x98", "/" + strings.Repeat("n", 255)} {
 				mustPanic(t, "namespace", func() { srv.Of(name) })
 			}
 		})

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"larder/engineio"
 )
@@ -121,7 +122,11 @@ func NewServer(cfg Config) (*Server, error) {
 // itself, not even "/". Of panics on a name that a packet cannot carry. For names
 // that are not known before, see [Server.OfFunc].
 func (s *Server) Of(name string) *Namespace {
-	if err := checkNamespace(name); err != nil {
+	err := checkNamespace(name)
+	if !utf8.ValidString(name) {
+		err = malformed("namespace is not UTF-8")
+	}
+	if err != nil {
 		panic(fmt.Sprintf("socketio: namespace %q: %v", name, err))
 	}
 	s.mu.Lock()
