@@ -73,6 +73,9 @@ var may = map[string][]string{
 
 	// A program for the official protocol suites, on the public API alone.
 	"test/conformance": {"engineio", "socketio"},
+
+	// The same for the JavaScript client.
+	"test/interop/engine": {"engineio", "socketio"},
 }
 
 // modules lists the modules from outside that a package's code may use. A
@@ -121,11 +124,11 @@ var mayStart = slices.Concat([]string{"client", "engineio", "internal/cli", "int
 
 // mayMakeContext lists the packages whose code may make a context out of
 // nothing. Everything else is given one.
-var mayMakeContext = slices.Concat([]string{"cmd/larder", "internal/cli", "internal/node", "test/conformance"}, testOnly)
+var mayMakeContext = slices.Concat([]string{"cmd/larder", "internal/cli", "internal/node", "test/conformance", "test/interop/engine"}, testOnly)
 
 // mayExit lists the programs beside cmd: only their package main may end the
 // process.
-var mayExit = []string{"test/conformance"}
+var mayExit = []string{"test/conformance", "test/interop/engine"}
 
 // notClauses look like a clause and are none.
 var notClauses = []string{"P-256", "P-384", "P-521"}

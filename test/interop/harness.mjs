@@ -56,20 +56,20 @@ let built;
 
 function binary() {
   const given = process.env.LARDER_BIN;
-  built ??= given ? Promise.resolve(path.resolve(given)) : build();
+  built ??= given ? Promise.resolve(path.resolve(given)) : build('larder', './cmd/larder');
   return built;
 }
 
-// build makes the program below node_modules, which nobody commits. Test files run in processes of
-// their own: a lock lets the first one build, and the others find nothing left to do.
-async function build() {
+// build makes a program of ours below node_modules, which nobody commits. Test files run in processes
+// of their own: a lock lets the first one build, and the others find nothing left to do.
+export async function build(name, source) {
   const folder = path.join(here, 'node_modules', '.cache');
-  const program = path.join(folder, process.platform === 'win32' ? 'larder.exe' : 'larder');
-  const lock = path.join(folder, 'larder.lock');
+  const program = path.join(folder, process.platform === 'win32' ? `${name}.exe` : name);
+  const lock = path.join(folder, `${name}.lock`);
   await fs.mkdir(folder, { recursive: true });
   await until('the lock of the build', () => takeLock(lock), { ms: 180_000 });
   try {
-    const args = ['build', '-trimpath', '-buildvcs=false', '-ldflags', '-s -w', '-o', program, './cmd/larder'];
+    const args = ['build', '-trimpath', '-buildvcs=false', '-ldflags', '-s -w', '-o', program, source];
     await promisify(execFile)('go', args, { cwd: path.join(here, '..', '..'), env: { ...process.env, CGO_ENABLED: '0' } });
   } finally {
     await fs.rm(lock, { force: true });

@@ -47,7 +47,7 @@ export class Tap {
   }
 
   until(what, probe, ms) {
-    return until(() => `${this.label}: ${what}; heard ${this}`, probe, { ms, server: this.server });
+    return until(() => `${this.label}: ${what}; heard ${this}`.slice(0, 10_000), probe, { ms, server: this.server });
   }
 
   toString() {
