@@ -27,10 +27,7 @@ for (const name of ['/', '/guarded', ...Array.from({ length: 9 }, (_, i) => `/${
     socket.on('echo', (...args) => socket.emit('echo', ...args));
     socket.on('ask', (...args) => args.pop()(...args));
     socket.on('mute', () => {});
-    socket.on('note', (value, ack) => {
-      heard.set(socket.id, [...(heard.get(socket.id) ?? []), value]);
-      ack?.();
-    });
+    socket.on('note', (value) => heard.set(socket.id, [...(heard.get(socket.id) ?? []), value]));
     socket.on('broadcast', (rooms, value, ack) => {
       socket.to(rooms).emit('news', value); // no room: all
       ack?.();
