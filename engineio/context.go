@@ -44,6 +44,14 @@ func (l *Lifetime) End(c Cause) {
 	}
 }
 
+// Ended returns the cause with which it has ended, if it has.
+func (l *Lifetime) Ended() (Cause, bool) {
+	if c := l.cause.Load(); c != nil {
+		return *c, true
+	}
+	return Cause{}, false
+}
+
 // Deadline implements [context.Context]: there is none.
 func (l *Lifetime) Deadline() (time.Time, bool) { return time.Time{}, false }
 

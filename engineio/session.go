@@ -132,6 +132,9 @@ func (s *Session) Request() *Request { return s.req }
 // It carries no values: the context of the opening request ended with that.
 func (s *Session) Context() context.Context { return &s.life }
 
+// Ended returns why the session has closed, if it has.
+func (s *Session) Ended() (Cause, bool) { return s.life.Ended() }
+
 // Address returns what Config.Address made of the opening request.
 func (s *Session) Address() string { return s.address }
 

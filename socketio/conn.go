@@ -195,8 +195,7 @@ func (c *conn) connect(p Packet) error {
 	defer s.exit()
 	c.setJoining(s)
 	defer c.setJoining(nil)
-	if c.session.Context().Err() != nil { // Closing may have come too early to find it
-		cause, _ := errors.AsType[engineio.Cause](context.Cause(c.session.Context()))
+	if cause, ended := c.session.Ended(); ended { // Closing may have come too early to find it
 		s.life.End(cause)
 	}
 	pid, offset := s.asked() // S-52
@@ -231,7 +230,7 @@ func (c *conn) join(s *Socket, pid, offset string) {
 	}
 	answer := Packet{Type: PacketConnect, Namespace: s.nsp.name, Data: s.connectData()} // S-4
 	if !c.sendPacket(answer) || !s.replay(missed) {
-		cause, known := errors.AsType[engineio.Cause](context.Cause(&s.life))
+		cause, known := errors.AsType[engineio.Cause](context.Cause(s.Context()))
 		if !known {
 			cause.Reason = engineio.ReasonTransportClose
 		}

@@ -69,21 +69,33 @@ func newSocket(n *Namespace, c *conn, id string, auth json.RawMessage) *Socket {
 	return s
 }
 
-// handlerContext is the context that the handlers of a socket are given: that of the
-// socket, and the name of the connection whose reader they occupy.
-type handlerContext Socket
+// socketContext is the context of a socket.
+type socketContext Socket
 
-func (s *Socket) handling() context.Context { return (*handlerContext)(s) }
-
-func (h *handlerContext) Deadline() (time.Time, bool) { return h.life.Deadline() }
-func (h *handlerContext) Done() <-chan struct{}       { return h.life.Done() }
-func (h *handlerContext) Err() error                  { return h.life.Err() }
-
-func (h *handlerContext) Value(key any) any {
-	if key == (readerKey{}) {
-		return h.conn
+// lifetime ends with the session, though nobody has told it yet.
+func (c *socketContext) lifetime() *engineio.Lifetime {
+	if cause, ended := c.conn.session.Ended(); ended {
+		c.life.End(cause)
 	}
-	return h.life.Value(key)
+	return &c.life
+}
+
+func (c *socketContext) Deadline() (time.Time, bool) { return c.life.Deadline() }
+func (c *socketContext) Done() <-chan struct{}       { return c.lifetime().Done() }
+func (c *socketContext) Err() error                  { return c.lifetime().Err() }
+func (c *socketContext) Value(key any) any           { return c.lifetime().Value(key) }
+
+// handlerContext is what the handlers of a socket are given: its context, and
+// the name of the connection whose reader they occupy.
+type handlerContext struct{ *socketContext }
+
+func (s *Socket) handling() context.Context { return handlerContext{(*socketContext)(s)} }
+
+func (c handlerContext) Value(key any) any {
+	if key == (readerKey{}) {
+		return c.conn
+	}
+	return c.socketContext.Value(key)
 }
 
 // ID returns the id that the client knows, too. It is not that of the
@@ -107,7 +119,7 @@ func (s *Socket) Transport() engineio.Transport { return s.conn.session.Transpor
 
 // Context is cancelled when the socket disconnects. Its cause is an
 // [engineio.Cause] with the reason.
-func (s *Socket) Context() context.Context { return &s.life }
+func (s *Socket) Context() context.Context { return (*socketContext)(s) }
 
 // SetData keeps a value of the application with the socket.
 func (s *Socket) SetData(v any) {
