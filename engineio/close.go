@@ -103,7 +103,7 @@ func (s *Session) closeLocked(c Cause, f farewell) {
 		return
 	}
 	s.phase = phaseClosing
-	s.farewell = f
+	s.farewell = &f
 	if !f.flush {
 		s.queue.drop()
 		s.accountLocked()
@@ -116,14 +116,14 @@ func (s *Session) closeLocked(c Cause, f farewell) {
 
 	switch {
 	case s.transport == WebSocket && f.code != 0:
-		s.closeFrame = closeFrame(f.code, string(c.Reason))
+		s.controlLocked().close = closeFrame(f.code, string(c.Reason))
 		s.kickLocked()
 	case s.transport == WebSocket:
 		// afterClose cuts the connection, which ends reader and flusher.
 	case s.held != nil:
 		s.held.nudge() // it ends with the farewell
 	case f.grace > 0:
-		s.armLocked(time.Now(), f.grace)
+		s.armLocked(s.srv.clock(), f.grace)
 	default:
 		s.phase = phaseClosed
 	}
@@ -171,12 +171,14 @@ func (s *Session) hurry() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hurried = true
-	s.farewell.grace = min(s.farewell.grace, shutdownGrace)
-	now := time.Now()
-	if s.conn != nil {
-		_ = s.conn.SetWriteDeadline(now.Add(s.writeTimeLocked())) // an error: it is closed already
+	if s.farewell != nil {
+		s.farewell.grace = min(s.farewell.grace, shutdownGrace)
 	}
-	if waits := s.phase == phaseClosing && s.transport == Polling && s.held == nil; waits && s.deadline.After(now.Add(shutdownGrace)) {
+	if s.conn != nil {
+		_ = s.conn.SetWriteDeadline(time.Now().Add(s.writeTimeLocked())) // an error: it is closed already
+	}
+	waits := s.phase == phaseClosing && s.transport == Polling && s.held == nil
+	if now := s.srv.clock(); waits && s.deadline > now+shutdownGrace {
 		s.armLocked(now, shutdownGrace)
 	}
 }
@@ -211,7 +213,7 @@ var errAborted = errors.New("not closed in time")
 func (s *Session) abandonLocked() {
 	s.queue.drop()
 	s.accountLocked()
-	s.pong, s.closeFrame = nil, nil
+	s.control = nil
 }
 
 // endLocked takes the session off the server once nothing of it is left. It is

@@ -15,24 +15,24 @@ import (
 type deadlines struct {
 	mu    sync.Mutex
 	heap  dueHeap
-	timer *time.Timer // goes off at the first of the heap; nil before first use
-	began time.Time   // of first use: a clock that is set must not matter
+	timer *time.Timer          // goes off at the first of the heap; nil before first use
+	clock func() time.Duration // the server's: a clock that is set must not matter
 }
 
 // due is a session's place among the deadlines, guarded by their mutex.
 type due struct {
-	after time.Duration // since deadlines.began
+	at    time.Duration // by the server's clock
 	place int           // in the heap, plus 1; 0: not in it
 }
 
 // set makes s be called at that time, and not at the one that was set before.
-func (d *deadlines) set(s *Session, at time.Time) {
+func (d *deadlines) set(s *Session, at time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.timer == nil {
-		d.began, d.timer = time.Now(), time.AfterFunc(time.Until(at), d.pass)
+		d.timer = time.AfterFunc(at-d.clock(), d.pass)
 	}
-	s.due.after = at.Sub(d.began)
+	s.due.at = at
 	if s.due.place > 0 {
 		heap.Fix(&d.heap, s.due.place-1)
 	} else {
@@ -63,7 +63,7 @@ func (d *deadlines) armLocked() {
 		d.timer.Stop()
 		return
 	}
-	d.timer.Reset(time.Until(d.began.Add(d.heap[0].due.after)))
+	d.timer.Reset(d.heap[0].due.at - d.clock())
 }
 
 // pass is the timer: it calls all whose time has come.
@@ -85,7 +85,7 @@ func (d *deadlines) next() *Session {
 	if len(d.heap) == 0 {
 		return nil
 	}
-	if d.heap[0].due.after > time.Since(d.began) {
+	if d.heap[0].due.at > d.clock() {
 		d.armLocked()
 		return nil
 	}
@@ -96,7 +96,7 @@ func (d *deadlines) next() *Session {
 type dueHeap []*Session
 
 func (h dueHeap) Len() int           { return len(h) }
-func (h dueHeap) Less(i, j int) bool { return h[i].due.after < h[j].due.after }
+func (h dueHeap) Less(i, j int) bool { return h[i].due.at < h[j].due.at }
 
 func (h dueHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]

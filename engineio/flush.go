@@ -123,8 +123,22 @@ func (s *Session) flushEndedLocked() {
 	s.endLocked()
 }
 
+// controlFrames are what a session has to write beside its queue.
+type controlFrames struct {
+	pong  []byte // answers the last WebSocket ping
+	close []byte // the last frame, once the queue is empty
+}
+
+// controlLocked returns the control frames, to add one.
+func (s *Session) controlLocked() *controlFrames {
+	if s.control == nil {
+		s.control = new(controlFrames)
+	}
+	return s.control
+}
+
 func (s *Session) anyLocked() bool {
-	return s.pong != nil || !s.queue.empty() || s.closeFrame != nil
+	return s.control != nil || !s.queue.empty()
 }
 
 // takeLocked takes all there is to write, messages into dst; the close frame
@@ -133,8 +147,11 @@ func (s *Session) takeLocked(dst []*Message) (out outgoing, any bool) {
 	if !s.anyLocked() {
 		return out, false
 	}
-	out = outgoing{pong: s.pong, batch: s.dequeueLocked(dst), close: s.closeFrame}
-	s.pong, s.closeFrame = nil, nil
+	out = outgoing{batch: s.dequeueLocked(dst)}
+	if s.control != nil {
+		out.pong, out.close = s.control.pong, s.control.close
+		s.control = nil
+	}
 	if s.deflates {
 		out.deflater = s.srv.deflater
 	}

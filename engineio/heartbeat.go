@@ -17,8 +17,8 @@ func firstPing(interval time.Duration) time.Duration {
 }
 
 // armLocked sets the deadline, and has tick called then.
-func (s *Session) armLocked(now time.Time, d time.Duration) {
-	s.deadline = now.Add(d)
+func (s *Session) armLocked(now, d time.Duration) {
+	s.deadline = now + d
 	s.srv.deadlines.set(s, s.deadline)
 }
 
@@ -27,8 +27,8 @@ func (s *Session) armLocked(now time.Time, d time.Duration) {
 func (s *Session) tick() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
-	if now.Before(s.deadline) { // armLocked has set the new one
+	now := s.srv.clock()
+	if now < s.deadline { // armLocked has set the new one
 		return
 	}
 	s.deadlineLocked(now)
@@ -38,8 +38,8 @@ func (s *Session) tick() {
 // pong that did not come, or the end of a grace. Requests call it before
 // anything else, so that they see the same as if the timer had run already:
 // who comes exactly at the deadline comes too late (E-59).
-func (s *Session) deadlineLocked(now time.Time) {
-	if now.Before(s.deadline) {
+func (s *Session) deadlineLocked(now time.Duration) {
+	if now < s.deadline {
 		return
 	}
 	switch s.phase {
@@ -58,7 +58,7 @@ var errNoPong = errors.New("no pong in time")
 
 // beatLocked sends the ping that is due, or closes the session for want of a
 // pong (E-55).
-func (s *Session) beatLocked(now time.Time) {
+func (s *Session) beatLocked(now time.Duration) {
 	timeout := s.srv.cfg.PingTimeout
 	if s.pinged {
 		s.closeLocked(Cause{ReasonPingTimeout, errNoPong},
@@ -71,7 +71,7 @@ func (s *Session) beatLocked(now time.Time) {
 	}
 	// The pong is due from when the ping was due; but if this process slept
 	// through much of that time, from now: that is not the client's fault.
-	left := s.deadline.Add(timeout).Sub(now)
+	left := s.deadline + timeout - now
 	if left < timeout/2 {
 		left = timeout
 	}
@@ -85,12 +85,12 @@ func (s *Session) beatLocked(now time.Time) {
 func (s *Session) ponged() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := s.srv.clock()
 	s.deadlineLocked(now)
 	if s.phase != phaseOpen || !s.pinged {
 		return
 	}
 	s.pinged = false
-	s.srv.cfg.Observer.Ponged(now.Sub(s.pingedAt))
+	s.srv.cfg.Observer.Ponged(now - s.pingedAt)
 	s.armLocked(now, s.srv.cfg.PingInterval)
 }

@@ -157,5 +157,6 @@ func (s *Session) stuckLocked() {
 	s.accountLocked()
 }
 
-// clock is the time that messages wait by. It is never 0.
+// clock is the time of a server, by which messages wait and deadlines pass. It is
+// never 0.
 func (srv *Server) clock() time.Duration { return time.Since(srv.began) + 1 }

@@ -92,7 +92,7 @@ var errTwoPolls = errors.New("a second poll while one is held")
 func (s *Session) admitPoll(p *poll) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.deadlineLocked(time.Now()) // E-59
+	s.deadlineLocked(s.srv.clock()) // E-59
 	switch {
 	case s.phase == phaseClosed, s.phase == phaseClosing && (s.held != nil || s.transport != Polling):
 		return refuseUnknownSession
@@ -110,9 +110,8 @@ func (s *Session) admitPoll(p *poll) *refusal {
 func (s *Session) settlePoll(p *poll) (pollOutcome, []*Message, *refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
-	s.deadlineLocked(now)
-	outcome, batch, refused := s.settleLocked(p, now)
+	s.deadlineLocked(s.srv.clock())
+	outcome, batch, refused := s.settleLocked(p, time.Now())
 	if outcome != pollWaits {
 		s.held = nil
 		s.endLocked()
@@ -130,7 +129,7 @@ func (s *Session) settleLocked(p *poll, now time.Time) (pollOutcome, []*Message,
 		// The stock client handles the close packet before it hands on the events
 		// that came in one body with it: they would come out after its next
 		// connect. So they go first, and the close packet with the poll after.
-		s.armLocked(now, s.farewell.grace)
+		s.armLocked(s.srv.clock(), s.farewell.grace)
 		return pollCarries, s.dequeueLocked(nil), nil
 	case s.phase == phaseClosing: // E-30, E-31
 		s.phase = phaseClosed

@@ -47,7 +47,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 func (s *Session) admitPost() *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.deadlineLocked(time.Now()) // E-59
+	s.deadlineLocked(s.srv.clock()) // E-59
 	switch {
 	case s.phase != phaseOpen:
 		return refuseUnknownSession

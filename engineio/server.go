@@ -79,6 +79,7 @@ func NewServer(cfg Config, open func(*Session) Receiver) (*Server, error) {
 
 		stats: Stats{Closed: make(map[Reason]uint64)},
 	}
+	srv.deadlines.clock = srv.clock
 	if cfg.Compression != nil {
 		srv.deflater = newDeflater(*cfg.Compression)
 	}
@@ -127,7 +128,7 @@ func (srv *Server) newSession(r *http.Request, t Transport) *Session {
 func (srv *Server) start(s *Session) bool {
 	first := firstPing(srv.cfg.PingInterval)
 	s.mu.Lock()
-	s.armLocked(time.Now(), first)
+	s.armLocked(srv.clock(), first)
 	s.mu.Unlock()
 
 	if !srv.add(s) {

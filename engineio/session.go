@@ -66,56 +66,58 @@ const (
 
 // Session is one Engine.IO connection, over whatever transport it has now. Its
 // methods are safe for concurrent use.
+//
+// There are many, and most of them are idle: small fields stand together, and
+// what few sessions need at a time is behind pointers.
 type Session struct {
 	srv *Server
 	id  string
 	req *Request
 
-	address    string // whose it counts as (E-72)
-	unaccepted bool   // guarded by srv.mu
+	address string // whose it counts as (E-72)
 
 	// receiver is written once, under the receive turn of start and with mu
 	// held, and read under later turns or with mu held.
 	receiver Receiver
 
-	mu        sync.Mutex // guards all below; never held while calling out or writing
-	phase     phase
-	transport Transport
-	upgrade   upgradeStep
-	told      bool     // Receiver.Closed has returned
-	farewell  farewell // what the peer is told last; set by closeLocked
-	hurried   bool     // the server shuts down: last words have less time
-
 	life Lifetime // the context of the session
+	due  due      // guarded by srv.deadlines
+
+	mu        sync.Mutex // guards all below; never held while calling out or writing
+	transport Transport
+	phase     phase
+	upgrade   upgradeStep
+	told      bool // Receiver.Closed has returned
+	hurried   bool // the server shuts down: last words have less time
+	receiving bool // somebody has the receive turn
+	pinged    bool // a ping is out, deadline is the pong's
+	posting   bool // on polling: a POST is being read or handed on
+	reading   bool // on WebSocket: the reader runs; it closes conn when it ends
+	flushing  bool // a flusher runs, or a writer will come
+	stuck     bool // a flusher runs, and waits for the peer
+	deflates  bool // permessage-deflate was negotiated (E-41)
+
+	unaccepted bool // guarded by srv.mu
+
+	probes int32 // requests and goroutines that are busy with an upgrade
 
 	queue   queue
-	counted int           // bytes of the queue that are in srv.queued
-	drained chan struct{} // closed when the queue is empty or the session closes; nil if nobody waits
+	counted int // bytes of the queue that are in srv.queued
 
-	receiving bool          // somebody has the receive turn
-	turn      chan struct{} // closed when the turn is free; nil if nobody waits
+	deadline time.Duration // when there is something to do, in absolute terms (E-59)
+	pingedAt time.Duration // when the ping was queued; both by the server's clock
 
-	due      due       // guarded by srv.deadlines
-	deadline time.Time // when there is something to do, in absolute terms (E-59)
-	pinged   bool      // a ping is out, deadline is the pong's
-	pingedAt time.Time // when it was queued
+	held     *poll           // on polling: the GET that waits
+	conn     net.Conn        // on WebSocket
+	raw      syscall.RawConn // under conn; nil if writes must go through conn
+	probe    net.Conn        // a WebSocket that may become conn
+	control  *controlFrames  // that wait to be written; nil if none do
+	farewell *farewell       // what the peer is told last; nil while the session is open
 
-	// The polling transport.
-	held    *poll // the GET that waits
-	posting bool  // a POST is being read or handed on
-
-	// The WebSocket transport.
-	conn       net.Conn
-	raw        syscall.RawConn // under conn; nil if writes must go through conn
-	probe      net.Conn        // a WebSocket that may become conn
-	probes     int             // requests and goroutines that are busy with an upgrade
-	reading    bool            // the reader runs; it closes conn when it ends
-	flushing   bool            // a flusher runs, or a writer will come
-	stuck      bool            // a flusher runs, and waits for the peer
-	deflates   bool            // permessage-deflate was negotiated (E-41)
-	flushed    chan struct{}
-	pong       []byte // frame that answers the last WebSocket ping
-	closeFrame []byte // last frame, once the queue is empty
+	// Closed when what they are named after has come about; nil if nobody waits.
+	drained chan struct{} // the queue is empty, or the session closes
+	turn    chan struct{} // the receive turn is free
+	flushed chan struct{} // the flusher has ended
 }
 
 // ID returns the session id. Whoever knows it can act as the client, so it

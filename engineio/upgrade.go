@@ -51,7 +51,7 @@ func (s *Session) upgradeSession(w http.ResponseWriter, r *http.Request) {
 func (s *Session) reserveUpgrade() (reserved bool, gone *refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.deadlineLocked(time.Now())
+	s.deadlineLocked(s.srv.clock())
 	if s.phase != phaseOpen {
 		return false, refuseUnknownSession
 	}

@@ -113,7 +113,7 @@ func (s *Session) answerPing(data []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phase == phaseOpen {
-		s.pong = pong
+		s.controlLocked().pong = pong
 		s.kickLocked()
 	}
 }
