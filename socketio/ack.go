@@ -167,8 +167,11 @@ func (s *Socket) takeAck(id uint64) chan<- Answer {
 }
 
 // acked takes an ack of the client. An unknown or repeated id is ignored. S-23
-func (s *Socket) acked(id uint64, args Args) {
-	if to := s.takeAck(id); to != nil {
+// It reports whether the ack was asked for.
+func (s *Socket) acked(id uint64, args Args) bool {
+	to := s.takeAck(id)
+	if to != nil {
 		to <- Answer{Socket: s, Args: args.kept()}
 	}
+	return to != nil
 }

@@ -53,8 +53,7 @@ func (c *conn) expire(head *pending) {
 	}
 	c.mu.Unlock()
 	if expired {
-		c.server.log.Info("socketio: attachments missing for too long", "sid", c.session)
-		c.session.Close(engineio.ReasonParseError)
+		c.session.CloseWith(engineio.Cause{Reason: engineio.ReasonParseError, Err: errAttachments})
 	}
 }
 

@@ -26,6 +26,12 @@ type conn struct {
 	idle    *time.Timer // runs while sockets is empty. S-1
 	pending *pending    // S-33: one at most
 	closed  bool
+
+	// What the client has used up, and how many CONNECTs in a row were refused.
+	// Of the receive turn alone. S-61
+	bucket   bucket
+	strikes  bucket
+	refusals int
 }
 
 func newConn(server *Server, session *engineio.Session) *conn {
@@ -44,27 +50,18 @@ func (c *conn) armLocked() {
 		expired := c.idle == idle
 		c.mu.Unlock()
 		if expired {
-			c.server.log.Info("socketio: no namespace joined in time", "sid", c.session)
-			c.session.Close(engineio.ReasonForcedClose)
+			c.session.CloseWith(engineio.Cause{Reason: engineio.ReasonForcedClose, Err: errNotJoined})
 		}
 	})
 	c.idle = idle
 }
 
-// Receive implements [engineio.Receiver].
-func (c *conn) Receive(text []byte) error { return c.logged(c.receive(text)) }
+// Receive implements [engineio.Receiver]. An error closes the connection, and the
+// engine's log says why: the client itself sees only that it is lost. S-7
+func (c *conn) Receive(text []byte) error { return c.receive(text) }
 
 // ReceiveBinary implements [engineio.Receiver].
-func (c *conn) ReceiveBinary(data []byte) error { return c.logged(c.receiveBinary(data)) }
-
-// logged tells the log why a connection is about to be closed for its client's
-// fault, which the client itself only sees as a lost connection. S-7
-func (c *conn) logged(err error) error {
-	if err != nil {
-		c.server.log.Info("socketio: client broke the protocol", "sid", c.session, "err", err)
-	}
-	return err
-}
+func (c *conn) ReceiveBinary(data []byte) error { return c.receiveBinary(data) }
 
 // Closing implements [engineio.ClosingReceiver]: handlers that still run learn
 // by their context that nobody waits for them.
@@ -141,11 +138,13 @@ func (c *conn) receive(text []byte) error {
 // packet and our DISCONNECT may have crossed. The socket is then nil.
 func (c *conn) target(p Packet) (*Socket, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if s := c.findLocked(p.Namespace); s != nil {
+	s, parted := c.findLocked(p.Namespace), slices.Contains(c.parted, p.Namespace)
+	c.mu.Unlock()
+	switch {
+	case s != nil:
 		return s, nil
-	}
-	if slices.Contains(c.parted, p.Namespace) {
+	case parted:
+		_ = c.spend("", 1) // one may cross, but not any number
 		return nil, nil
 	}
 	return nil, violation(p.Type.String() + " for a namespace not joined")
@@ -168,6 +167,11 @@ func (c *conn) connect(p Packet) error {
 	c.mu.Unlock()
 	if twice {
 		return violation("CONNECT to a namespace already joined") // S-7
+	}
+	if err, over := errors.AsType[*RateError](c.spend("", connectWeight)); over {
+		c.server.cfg.Observer.ConnectRefused("")
+		c.refuse(p.Namespace, err.refusal())
+		return nil
 	}
 	n := c.server.acquire(p.Namespace) // released by finish
 	if n == nil {
@@ -244,6 +248,8 @@ func (c *conn) join(s *Socket, pid, offset string) {
 	if m := s.nsp.memory; m != nil {
 		m.sendReady(s)
 	}
+	c.refusals = 0
+	c.session.Accept() // E-72
 	s.open()
 }
 
@@ -303,13 +309,17 @@ func (c *conn) refusal(err error) *Refusal {
 	return &Refusal{Message: messageInternal}
 }
 
-// refuse answers a CONNECT with CONNECT_ERROR. The connection stays.
+// refuse answers a CONNECT with CONNECT_ERROR. The connection stays, unless that
+// happens again and again. S-61
 func (c *conn) refuse(namespace string, r *Refusal) {
 	data, err := refusalData(r)
 	if err != nil {
 		c.server.log.Error("socketio: refusal does not marshal", "sid", c.session, "err", err)
 	}
 	c.sendPacket(Packet{Type: PacketConnectError, Namespace: namespace, Data: data})
+	if c.refusals++; c.refusals > maxRefusals {
+		c.session.CloseWith(engineio.Cause{Reason: engineio.ReasonForcedClose, Err: errRefusals})
+	}
 }
 
 // sendPacket reports whether the packet was queued. If not, the session is
@@ -338,7 +348,9 @@ func (c *conn) trace(what string, p Packet) {
 // receive takes an event or an ack of the client.
 func (s *Socket) receive(p Packet, attachments [][]byte) {
 	if p.Type.ack() {
-		s.acked(p.ID, Args{Values: collect(p.Data, 0), Attachments: attachments})
+		if !s.acked(p.ID, Args{Values: collect(p.Data, 0), Attachments: attachments}) {
+			_ = s.conn.spend(s.User(), 1) // nobody asked
+		}
 		return
 	}
 	if !s.enter() {
@@ -350,7 +362,13 @@ func (s *Socket) receive(p Packet, attachments [][]byte) {
 		panic("socketio: bug: event without a name")
 	}
 	args := Args{Values: collect(p.Data, 1), Attachments: attachments}
-	if answer := s.nsp.dispatch(s, name, args, p.HasID); answer != nil && p.HasID {
+	var answer *Args
+	if err := s.conn.spend(s.User(), 1); err != nil { // S-60
+		answer = s.nsp.failed(s, Failure{Event: name, Args: args.kept(), Err: err})
+	} else {
+		answer = s.nsp.dispatch(s, name, args, p.HasID)
+	}
+	if answer != nil && p.HasID {
 		_ = s.send(encodeAck(s.nsp.name, p.ID, *answer), false) // nobody left to tell
 	}
 }

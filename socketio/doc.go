@@ -68,11 +68,12 @@
 // OnError and never harms another socket. A connection that does not read what
 // it is sent is closed by the engine.
 //
-// Whatever a client can make grow has a bound in [Config]: namespaces joined,
-// attachments half received by number, bytes and age, acks outstanding, the
-// size of what it authenticates with. A child of a [Parent] lives no longer than
-// its sockets. What waits for a client behind a replay is bounded as its queue is. Rooms and events per second are the
-// application's to bound.
+// Whatever a client can make grow has a bound in [Config]: namespaces and rooms
+// joined, attachments half received by number, bytes and age, acks outstanding,
+// the size of what it authenticates with, events per second ([Rates]). Handlers of
+// one connection run one at a time, so it never keeps more than one of them busy.
+// A child of a [Parent] lives no longer than its sockets. What waits for a client
+// behind a replay is bounded as its queue is.
 //
 // # Lifecycle
 //

@@ -80,6 +80,7 @@ type Event struct {
 	attachments []*engineio.Message
 	volatile    bool
 	plain       bool                    // not to be compressed
+	key         string                  // of what it tells the state of
 	offset      []byte                  // JSON string; nil: none
 	frames      atomic.Pointer[[]frame] // grows by copying; the last maxFrames namespaces it was sent to
 }
@@ -127,7 +128,7 @@ func NewBinaryEvent(name string, args Args) (*Event, error) {
 func (e *Event) variant() *Event {
 	return &Event{
 		name: e.name, data: e.data, attachments: e.attachments,
-		volatile: e.volatile, plain: e.plain, offset: e.offset,
+		volatile: e.volatile, plain: e.plain, key: e.key, offset: e.offset,
 	}
 }
 
@@ -152,6 +153,18 @@ func (e *Event) Uncompressed() *Event {
 	for i, m := range e.attachments {
 		v.attachments[i] = m.Uncompressed()
 	}
+	return v
+}
+
+// Keyed returns the same event with the name of what it tells the state of, such
+// as "donation 7". When the queue of a socket overflows, of the events that wait
+// there with the same key only the newest stays, and the older ones are lost: so
+// keys are only for events that carry the whole newest state, never a change to
+// it. Events of different names may share a key. Each namespace has keys of its
+// own, an event that asks for an ack has none, and neither has the empty key. E-70
+func (e *Event) Keyed(key string) *Event {
+	v := e.variant()
+	v.key = key
 	return v
 }
 
@@ -211,6 +224,13 @@ func (e *Event) messages(n *Namespace) []*engineio.Message {
 			}
 		}
 		messages := e.encode(p)
+		if e.volatile || e.key != "" {
+			expendable := engineio.Expendable{Volatile: e.volatile}
+			if e.key != "" {
+				expendable.Key = n.name + "," + e.key
+			}
+			messages = expendable.Mark(messages...)
+		}
 		grown = append(grown, frame{n.name, messages})
 		if e.frames.CompareAndSwap(known, &grown) {
 			return messages

@@ -30,6 +30,12 @@ var (
 	// not have left at once. S-42
 	ErrDropped = errors.New("socketio: volatile event dropped")
 
+	// ErrRateLimited is matched by every [RateError]. S-60
+	ErrRateLimited = errors.New("socketio: rate limited")
+
+	// ErrTooManyRooms says that the socket is in Config.MaxRooms rooms already.
+	ErrTooManyRooms = errors.New("socketio: too many rooms")
+
 	// ErrInHandler says that a handler wanted to wait for an ack of its own
 	// connection, whose reader it occupies.
 	ErrInHandler = errors.New("socketio: ack awaited inside a handler of the same connection")
@@ -37,6 +43,14 @@ var (
 	// ErrProtocol is matched by the errors that close a connection for a
 	// well-formed packet that was not allowed at its time.
 	ErrProtocol = errors.New("socketio: protocol violation")
+)
+
+// What closes a connection, beside violations of the protocol.
+var (
+	errNotJoined   = errors.New("socketio: no namespace joined in time")            // S-1
+	errAttachments = errors.New("socketio: attachments missing for too long")       // S-33
+	errBacklog     = errors.New("socketio: too much waits behind the CONNECT answer") // S-53
+	errRefusals    = errors.New("socketio: CONNECT was refused too often in a row") // S-61
 )
 
 func violation(why string) error { return fmt.Errorf("%w: %s", ErrProtocol, why) }
@@ -56,12 +70,14 @@ const (
 	messageNoNamespace = "Invalid namespace" // S-5: to the letter
 	messageTooMany     = "Too many namespaces"
 	messageLargeAuth   = "Handshake too large"
+	messageRate        = "Too many requests"
 	messageInternal    = "Internal error"
 )
 
 // A Failure is a handler that did not succeed. Err is what it returned, or
-// matches ErrArgument or ErrPanic. Failures of the first kind may hold internal
-// detail that is not for clients.
+// matches ErrArgument or ErrPanic, or is a [*RateError] if the handler was not
+// called at all. Failures of the first kind may hold internal detail that is not
+// for clients.
 type Failure struct {
 	Event string
 	Args  Args

@@ -122,9 +122,12 @@ func (n *Namespace) invoke(h handler, s *Socket, args Args, ack bool) (answer *A
 // failed asks OnError for an answer.
 func (n *Namespace) failed(s *Socket, f Failure) *Args {
 	if n.onError == nil {
-		if errors.Is(f.Err, ErrArgument) {
+		switch {
+		case errors.Is(f.Err, ErrRateLimited): // if it goes on, the close is logged
+			n.log.Debug("socketio: event refused", "event", f.Event, "err", f.Err)
+		case errors.Is(f.Err, ErrArgument):
 			n.log.Info("socketio: argument refused", "event", f.Event, "err", f.Err)
-		} else {
+		default:
 			n.log.Error("socketio: handler failed", "event", f.Event, "err", f.Err)
 		}
 		return nil

@@ -216,7 +216,9 @@ func (m *MemoryRecovery) Replay(_ context.Context, s *Socket, pid, offset string
 	if err != nil {
 		return nil, err
 	}
-	s.nsp.members.join(s, rooms)
+	if err := s.nsp.members.join(s, rooms); err != nil {
+		return nil, err
+	}
 	if !enter() {
 		return nil, errTaken
 	}

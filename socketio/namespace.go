@@ -137,7 +137,8 @@ func (n *Namespace) SocketsExcept(except []string, rooms ...string) []*Socket {
 }
 
 // SocketsJoin adds every socket, or those in the union of the rooms, to the
-// rooms of join. It is one step: whoever emits meanwhile reaches all or none.
+// rooms of join. It is one step: whoever emits meanwhile reaches all or none. Who
+// is in Config.MaxRooms rooms already does not join more.
 func (n *Namespace) SocketsJoin(join []string, rooms ...string) {
 	n.SocketsJoinExcept(join, nil, rooms...)
 }

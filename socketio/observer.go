@@ -20,7 +20,8 @@ type Observer interface {
 	SocketLeft(namespace string, reason engineio.Reason)
 
 	// ConnectRefused tells of each CONNECT that was refused. The namespace is
-	// empty if there is none of that name: clients can make up many.
+	// empty if there is none of that name, for clients can make up many, or if
+	// nobody looked because the packet was over a limit.
 	ConnectRefused(namespace string)
 
 	// Recovered tells how a client fared that came back with a pid: result is
@@ -34,7 +35,7 @@ type Observer interface {
 	AckMissed(namespace string)
 
 	// RateLimited tells of each packet over a limit: scope is "socket", "user"
-	// or "address".
+	// or "address". S-60
 	RateLimited(scope string)
 }
 

@@ -3,6 +3,7 @@ package socketio_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -155,7 +156,9 @@ func TestConcurrentFirstConnects(t *testing.T) {
 func TestManyChildren(t *testing.T) {
 	eachTransport(t, func(t *testing.T, open func(*host) *peer) {
 		var parent *socketio.Parent
-		h := serve(t, quiet(), func(srv *socketio.Server) { parent = srv.OfFunc(func(string) bool { return true }) })
+		cfg := quiet()
+		cfg.Rates.Socket.PerSecond = math.Inf(1)
+		h := serve(t, cfg, func(srv *socketio.Server) { parent = srv.OfFunc(func(string) bool { return true }) })
 		p := open(h)
 		hello := event(t, "hello")
 		for i := range 50 {

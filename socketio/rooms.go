@@ -24,6 +24,7 @@ type registry struct {
 // membership is a socket's side of the registry, guarded by the registry's mutex.
 type membership struct {
 	state memberState
+	most  int32  // seats; 0: any number
 	at    int    // in the list of all
 	seats []seat // own room not included; kept through OnDisconnect
 	mark  uint64 // the selection that last met this socket
@@ -118,7 +119,7 @@ func (g *registry) withdraw(s *Socket, rooms []string) {
 		s.member.state = memberPending
 	}
 	s.member.seats = nil
-	g.joinLocked(s, rooms)
+	_ = g.joinLocked(s, rooms) // it was in them before
 }
 
 // noted returns the rooms that s has joined.
@@ -142,10 +143,10 @@ func (g *registry) forget(s *Socket) {
 	s.member.state, s.member.seats = memberForgotten, nil
 }
 
-func (g *registry) join(s *Socket, rooms []string) {
+func (g *registry) join(s *Socket, rooms []string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.joinLocked(s, rooms)
+	return g.joinLocked(s, rooms)
 }
 
 func (g *registry) leave(s *Socket, rooms []string) {
@@ -159,7 +160,7 @@ func (g *registry) joinAll(rooms, except, join []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, s := range g.membersLocked(rooms, except) {
-		g.joinLocked(s, join)
+		_ = g.joinLocked(s, join) // who is in too many rooms stays out
 	}
 }
 
@@ -172,16 +173,20 @@ func (g *registry) leaveAll(rooms, except, leave []string) {
 	}
 }
 
-func (g *registry) joinLocked(s *Socket, rooms []string) {
+func (g *registry) joinLocked(s *Socket, rooms []string) error {
 	for _, name := range rooms {
 		if name == s.ID() || s.member.state >= memberGone || s.member.seat(name) >= 0 {
 			continue
+		}
+		if most := int(s.member.most); most > 0 && len(s.member.seats) >= most {
+			return ErrTooManyRooms
 		}
 		s.member.seats = append(s.member.seats, seat{name: name})
 		if s.member.state == memberJoined {
 			g.sitLocked(s, &s.member.seats[len(s.member.seats)-1])
 		}
 	}
+	return nil
 }
 
 func (g *registry) leaveRoomsLocked(s *Socket, rooms []string) {

@@ -18,7 +18,9 @@ import (
 
 // Config is what a [Server] is made from. Zero fields take the defaults named here.
 type Config struct {
-	// Engine configures the connections. Its Logger defaults to the one below.
+	// Engine configures the connections. Its Logger defaults to the one below,
+	// its MaxUnaccepted to 1,000: a connection is accepted when it has joined its
+	// first namespace, for which it has ConnectTimeout.
 	Engine engineio.Config
 
 	// ConnectTimeout closes a connection that has joined no namespace for so
@@ -37,6 +39,9 @@ type Config struct {
 	MaxBinaryBytes int // all attachments of one packet together: Engine.MaxPayload or 1,000,000. S-33
 	MaxAcks        int // outstanding per socket: 64. S-24
 	MaxAuthBytes   int // payload of a CONNECT, which is kept with the socket: 16 KiB
+	MaxRooms       int // joined at once by one socket, its own not counted: 256
+
+	Rates Rates // of what clients send. S-60
 
 	// Observer is told of everything, and replaces Engine.Observer. Nil: nobody is.
 	Observer Observer
@@ -69,6 +74,9 @@ func (c Config) withDefaults() (Config, error) {
 	fill("MaxAttachments", &c.MaxAttachments, 10)
 	fill("MaxAcks", &c.MaxAcks, 64)
 	fill("MaxAuthBytes", &c.MaxAuthBytes, 16<<10)
+	fill("MaxRooms", &c.MaxRooms, 256)
+	fill("Engine.MaxUnaccepted", &c.Engine.MaxUnaccepted, 1000)
+	errs = append(errs, c.Rates.fill())
 	fill("MaxBinaryBytes", &c.MaxBinaryBytes, max(c.Engine.MaxPayload, 0))
 	if c.MaxBinaryBytes == 0 {
 		c.MaxBinaryBytes = 1_000_000
@@ -90,9 +98,13 @@ func (c Config) withDefaults() (Config, error) {
 // A Server is a Socket.IO server. It is an http.Handler for the path of its
 // Engine.IO configuration.
 type Server struct {
-	cfg     Config
-	engine  *engineio.Server
-	log     *slog.Logger
+	cfg    Config
+	engine *engineio.Server
+	log    *slog.Logger
+	began  time.Time // what clock counts from
+
+	users, addresses buckets
+
 	serving atomic.Bool // set by the first request; namespaces are fixed from then on
 
 	mu         sync.Mutex // guards what follows, and the children of parents
@@ -107,7 +119,7 @@ func NewServer(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: cfg.Logger, namespaces: make(map[string]*Namespace)}
+	s := &Server{cfg: cfg, log: cfg.Logger, began: time.Now(), namespaces: make(map[string]*Namespace)}
 	s.engine, err = engineio.NewServer(cfg.Engine, func(session *engineio.Session) engineio.Receiver {
 		return newConn(s, session)
 	})

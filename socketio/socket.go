@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,12 +60,14 @@ type Socket struct {
 	final    bool       // left for good: not to be recovered. S-55
 	reason   engineio.Reason
 	data     any
+	user     string
 	acks     map[uint64]chan<- Answer
 }
 
 // newSocket returns a socket that is busy connecting.
 func newSocket(n *Namespace, c *conn, id string, auth json.RawMessage) *Socket {
 	s := &Socket{id: id, nsp: n, conn: c, busy: true}
+	s.member.most = int32(min(n.server.cfg.MaxRooms, math.MaxInt32))
 	s.handshake = Handshake{Auth: auth, Request: c.session.Request()}
 	return s
 }
@@ -135,9 +138,26 @@ func (s *Socket) Data() any {
 	return s.data
 }
 
-// Join adds the socket to rooms. After it has disconnected this does nothing.
-func (s *Socket) Join(rooms ...string) {
-	s.move(func() { s.nsp.members.join(s, rooms) })
+// SetUser names the user for whom the events of this socket count, beside its
+// connection (S-60). It is for the middleware that finds out who it is.
+func (s *Socket) SetUser(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.user = id
+}
+
+// User returns what SetUser was told, or "".
+func (s *Socket) User() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.user
+}
+
+// Join adds the socket to rooms. Those over Config.MaxRooms it does not join, and
+// returns [ErrTooManyRooms]. After it has disconnected this does nothing.
+func (s *Socket) Join(rooms ...string) (err error) {
+	s.move(func() { err = s.nsp.members.join(s, rooms) })
+	return err
 }
 
 // Leave removes the socket from rooms. The room of its own id it cannot leave.
@@ -213,7 +233,7 @@ func (s *Socket) hold(messages []*engineio.Message) (bool, error) {
 	s.mu.Unlock()
 	if !fits {
 		cfg.Observer.QueueOverflowed(count, bytes)
-		s.conn.session.Close(engineio.ReasonSlow)
+		s.conn.session.CloseWith(engineio.Cause{Reason: engineio.ReasonSlow, Err: errBacklog})
 		return true, engineio.ErrSlow
 	}
 	return true, nil
@@ -376,6 +396,6 @@ func (s *Socket) open() {
 	if err := s.nsp.connected(s.handling(), s); err != nil {
 		// A socket that is half set up would be silent for ever. The
 		// connection goes, so that the client tries again.
-		s.Close(engineio.ReasonForcedServerClose)
+		s.conn.session.CloseWith(engineio.Cause{Reason: engineio.ReasonForcedServerClose, Err: err})
 	}
 }
