@@ -116,10 +116,11 @@ type ServerDraining struct {
 
 // Exception tells a client that its message failed.
 type Exception struct {
-	Status  string `json:"status"` // always "error"
-	Message string `json:"message"`
-	Code    Code   `json:"code"`
-	Cause   Cause  `json:"cause"`
+	Status       string `json:"status"` // always "error"
+	Message      string `json:"message"`
+	Code         Code   `json:"code"`
+	Cause        Cause  `json:"cause"`
+	RetryAfterMs int64  `json:"retryAfterMs,omitempty"` // with rate_limited
 }
 
 // Cause repeats the message that failed.

@@ -66,7 +66,8 @@ var samples = map[string]any{
 	"Error":                      *api.NewError(404, api.CodeDonationNotFound, "Donation not found"),
 	"Error.pointer":              api.NewError(404, api.CodeDonationNotFound, "Donation not found"),
 	"Error.validation":           api.NewError(400, api.CodeValidation, "name must not be blank"),
-	"Exception":                  api.Exception{Status: "error", Message: "No", Code: api.CodeBadRequest, Cause: api.Cause{Pattern: "x", Data: json.RawMessage("null")}},
+	"Exception":                  api.Exception{Status: "error", Message: "No", Code: api.CodeRateLimited, Cause: api.Cause{Pattern: "x", Data: json.RawMessage("null")}, RetryAfterMs: 20},
+	"Exception.bare":             api.Exception{Status: "error", Message: "No", Code: api.CodeBadRequest, Cause: api.Cause{Pattern: "x", Data: json.RawMessage("null")}},
 	"FeedReady":                  api.FeedReady{Position: position, Recovered: true, User: api.FeedUser{ID: id, Role: "NGO"}},
 	"FeedResume":                 api.FeedResume{After: position},
 	"FeedResumed": api.FeedResumed{

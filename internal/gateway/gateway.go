@@ -106,6 +106,7 @@ func (g *Gateway) authenticate(ctx context.Context, s *socketio.Socket) error {
 		return connectError(err)
 	}
 	s.SetData(identity)
+	s.SetUser(identity.Account.ID)
 	return nil
 }
 
@@ -154,7 +155,10 @@ func (g *Gateway) connected(ctx context.Context, s *socketio.Socket) {
 		g.emit(s, api.EventFeedReady, api.FeedReady{
 			Position: pos.String(), User: api.FeedUser{ID: id.Account.ID, Role: string(id.Account.Role)},
 		})
-		s.Join(fanout.RoomEveryone, fanout.RoomUser(id.Account.ID))
+		if err := s.Join(fanout.RoomEveryone, fanout.RoomUser(id.Account.ID)); err != nil {
+			g.log.Error("socket in no room", "user_id", id.Account.ID, "err", err)
+			s.Close("") // it would be silent for ever
+		}
 	})
 	// A suspension that was delivered between the check of the token and the join
 	// has not reached this socket: look again, now that later ones will.
@@ -206,6 +210,10 @@ func (g *Gateway) exception(pattern string, data json.RawMessage, err error) api
 	if errors.Is(err, socketio.ErrArgument) {
 		err = api.NewError(http.StatusBadRequest, api.CodeBadRequest, pattern+" does not take such data")
 	}
+	rate, limited := errors.AsType[*socketio.RateError](err)
+	if limited {
+		err = api.NewError(http.StatusTooManyRequests, api.CodeRateLimited, "Too many messages at once")
+	}
 	e, internal := problem.From(err)
 	if internal {
 		g.log.Error("message failed", "event", pattern, "err", err)
@@ -213,7 +221,11 @@ func (g *Gateway) exception(pattern string, data json.RawMessage, err error) api
 	if len(data) > maxEcho {
 		data = nil
 	}
-	return api.Exception{Status: "error", Message: e.Message.String(), Code: e.Code, Cause: api.Cause{Pattern: pattern, Data: data}}
+	ex := api.Exception{Status: "error", Message: e.Message.String(), Code: e.Code, Cause: api.Cause{Pattern: pattern, Data: data}}
+	if limited {
+		ex.RetryAfterMs = rate.Milliseconds()
+	}
+	return ex
 }
 
 // emit sends one socket something that is its own.

@@ -186,3 +186,50 @@ func TestPlainFrames(t *testing.T) {
 		}
 	})
 }
+
+// An account that sends more than it may is told when to go on, and does not do
+// better with two connections: P-21, S-60.
+func TestRateLimited(t *testing.T) {
+	bubble(t, func(t *testing.T, n *testkit.Node) {
+		u := n.User(account.Donor)
+		ping := func(s *testkit.Socket) api.Exception {
+			t.Helper()
+			if err := s.Emit(1, api.EventTest, nil); err != nil {
+				t.Fatal(err)
+			}
+			e, ack := next(t, s), next(t, s)
+			var ex api.Exception
+			if e.Name != api.EventException {
+				return ex
+			}
+			if err := json.Unmarshal(e.Data, &ex); err != nil || string(ack.Data) != string(e.Data) {
+				t.Errorf("exception %s, answer %s: %v", e.Data, ack.Data, err)
+			}
+			return ex
+		}
+		handled := 0
+		for range 5 { // 800 at once for the account, 200 for each connection
+			s, _ := n.Watch(u)
+			t.Cleanup(s.Abort)
+			for {
+				ex := ping(s)
+				if ex.Code == "" {
+					handled++
+					continue
+				}
+				if ex.Code != api.CodeRateLimited || ex.Status != "error" || ex.Message == "" || ex.RetryAfterMs <= 0 || ex.Cause.Pattern != api.EventTest {
+					t.Errorf("got %+v", ex)
+				}
+				break
+			}
+		}
+		if handled != 4*(200-5)+20 {
+			t.Errorf("%d were handled, want 800", handled)
+		}
+		other, _ := n.Watch(n.User(account.NGO))
+		t.Cleanup(other.Abort)
+		if ex := ping(other); ex.Code != "" {
+			t.Errorf("another account got %+v", ex)
+		}
+	})
+}
