@@ -47,10 +47,10 @@ var (
 
 // What closes a connection, beside violations of the protocol.
 var (
-	errNotJoined   = errors.New("socketio: no namespace joined in time")            // S-1
-	errAttachments = errors.New("socketio: attachments missing for too long")       // S-33
+	errNotJoined   = errors.New("socketio: no namespace joined in time")              // S-1
+	errAttachments = errors.New("socketio: attachments missing for too long")         // S-33
 	errBacklog     = errors.New("socketio: too much waits behind the CONNECT answer") // S-53
-	errRefusals    = errors.New("socketio: CONNECT was refused too often in a row") // S-61
+	errRefusals    = errors.New("socketio: CONNECT was refused too often in a row")   // S-61
 )
 
 func violation(why string) error { return fmt.Errorf("%w: %s", ErrProtocol, why) }
