@@ -8,15 +8,15 @@ BIN      := $(CURDIR)/.bin
 # The formatter and go fix look at these: every Go file of the module but test data.
 GOFILES   = $(shell find . -name '*.go' -not -path './.*' -not -path '*/testdata/*' -not -path '*/node_modules/*')
 FUZZPKGS := ./engineio ./socketio ./internal/eventlog
-FUZZTIME ?= 10s
+FUZZTIME ?= 30s
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: check
-check: ## What CI runs: format, vet, lint, tidy, build, race, fuzz, interop
-	@for target in fmt-check lint tidy-check build race fuzz interop; do \
+check: ## What CI runs: format, vet, lint, tidy, build, race, conformance, fuzz, interop
+	@for target in fmt-check lint tidy-check build race conformance fuzz interop; do \
 		echo "== $$target"; SECONDS=0; $(MAKE) --no-print-directory $$target; echo "-- $$target: $${SECONDS} s"; \
 	done
 
@@ -27,6 +27,10 @@ test: ## Run all Go tests; needs nothing but Go
 .PHONY: race
 race: ## Run all Go tests under the race detector; needs a C compiler
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout 5m ./...
+
+.PHONY: conformance
+conformance: ## Run what the official protocol suites assert, 200 times
+	CGO_ENABLED=1 go test -race -count=200 ./test/conformance
 
 .PHONY: fmt
 fmt: $(BIN)/gofumpt ## Format every Go file and apply go fix
@@ -50,7 +54,7 @@ tidy-check:
 
 # -fuzz takes one target at a time, so each is found by name and run on its own.
 .PHONY: fuzz
-fuzz: ## Fuzz each codec for FUZZTIME (10s)
+fuzz: ## Fuzz each codec for FUZZTIME (30s)
 	@for pkg in $(FUZZPKGS); do \
 		targets=$$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); \
 		if [ -z "$$targets" ]; then echo "no fuzz target in $$pkg"; exit 1; fi; \
