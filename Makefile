@@ -9,6 +9,8 @@ BIN      := $(CURDIR)/.bin
 GOFILES   = $(shell find . -name '*.go' -not -path './.*' -not -path '*/testdata/*' -not -path '*/node_modules/*')
 FUZZPKGS := ./engineio ./socketio ./internal/eventlog
 FUZZTIME ?= 30s
+# All of test/bench that needs no module from outside but ours: CI fetches no peers.
+BENCHPKGS := . ./bare ./control ./event ./load ./ours
 
 .PHONY: help
 help: ## Show this list
@@ -46,6 +48,8 @@ lint: $(BIN)/staticcheck ## Run go vet, go fix -diff and staticcheck
 	go vet ./...
 	go fix -diff ./...
 	$(BIN)/staticcheck ./...
+	GOOS=linux go -C test/bench vet $(BENCHPKGS)
+	cd test/bench && GOOS=linux $(BIN)/staticcheck $(BENCHPKGS)
 
 .PHONY: tidy-check
 tidy-check:
@@ -67,6 +71,12 @@ fuzz: ## Fuzz each codec for FUZZTIME (30s)
 interop: ## Run the official JavaScript client against a real server; needs Node
 	cd test/interop && npm ci --no-audit --no-fund && node --test
 
+.PHONY: bench-peers
+bench-peers: ## Compare our server with its peers, flags in BENCH; Linux, Node, 8 minutes
+	cd test/bench/node && npm ci --no-audit --no-fund
+	go -C test/bench test ./...
+	go -C test/bench run . $(BENCH)
+
 .PHONY: build
 build: ## Build everything, and the static program bin/larder
 	go build ./...
@@ -81,4 +91,4 @@ $(BIN)/gofumpt $(BIN)/staticcheck &: tools/go.mod tools/go.sum
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf $(BIN) bin coverage* *.test test/interop/node_modules
+	rm -rf $(BIN) bin coverage* *.test test/interop/node_modules test/bench/node/node_modules

@@ -1,0 +1,150 @@
+// Bench compares Larder's Socket.IO server with its peers: memory, the cost of
+// connecting, and the cost and latency of a broadcast, all in one run on one
+// machine. README.md says what is measured and how.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A plan is what one run does. A number that is 0, or an empty list, leaves
+// its phase out.
+type plan struct {
+	servers []server
+	idle    []int         // connections at which the memory is read
+	conns   int           // sockets that a broadcast goes to
+	many    int           // sockets of ours alone
+	polls   int           // clients on long-polling
+	rounds  int           // of broadcasts
+	settle  time.Duration // of idleness before the memory is read again
+	burst   int           // events in a burst
+	paced   int           // events at a pace
+	pace    time.Duration // between two of them
+	json    string        // file for the raw numbers
+}
+
+func main() {
+	log.SetFlags(0)
+	p, err := parsePlan(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		err = run(p)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+func parsePlan(args []string) (*plan, error) {
+	p := new(plan)
+	var names []string
+	for _, s := range allServers {
+		names = append(names, s.name)
+	}
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	list := f.String("servers", strings.Join(names, ","), "servers to compare")
+	idle := f.String("idle", "2000,10000", "connections at which to read the memory; empty: leave it out")
+	f.IntVar(&p.conns, "conns", 5000, "sockets that a broadcast goes to; 0: leave it out")
+	f.IntVar(&p.many, "many", 15000, "connections of ours alone; 0: leave it out")
+	f.IntVar(&p.polls, "polls", 500, "clients on long-polling; 0: leave it out")
+	f.IntVar(&p.rounds, "rounds", 3, "rounds of broadcasts, of which the median is told")
+	f.DurationVar(&p.settle, "settle", 10*time.Second, "idleness before the memory is read again")
+	f.IntVar(&p.burst, "burst", 100, "events in a burst")
+	f.IntVar(&p.paced, "paced", 30, "events at a pace")
+	f.DurationVar(&p.pace, "pace", 100*time.Millisecond, "time between two of them, in whole milliseconds")
+	f.StringVar(&p.json, "json", "", "file to write the raw numbers to, one line of JSON each")
+	quick := f.Bool("quick", false, "a small run that only shows that everything works; other flags still count")
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	if *quick {
+		small := map[string]string{
+			"idle": "200,1000", "conns": "500", "many": "1500", "polls": "50", "rounds": "1", "settle": "2s",
+		}
+		f.Visit(func(set *flag.Flag) { delete(small, set.Name) })
+		for name, value := range small {
+			if err := f.Set(name, value); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for name := range strings.SplitSeq(*list, ",") {
+		i := slices.IndexFunc(allServers, func(s server) bool { return s.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no server %q: there are %s", name, strings.Join(names, ", "))
+		}
+		p.servers = append(p.servers, allServers[i])
+	}
+	for n := range strings.FieldsFuncSeq(*idle, func(r rune) bool { return r == ',' }) {
+		level, err := strconv.Atoi(n)
+		if err != nil {
+			return nil, fmt.Errorf("-idle: %w", err)
+		}
+		p.idle = append(p.idle, level)
+	}
+	slices.Sort(p.idle)
+	return p, nil
+}
+
+func run(p *plan) error {
+	// Children are killed with the thread that started them: it must last.
+	runtime.LockOSThread()
+	if err := raiseDescriptors(max(p.conns, p.many, p.polls, slices.Max(append(p.idle, 0)))); err != nil {
+		return err
+	}
+	b := &bench{plan: p}
+	if p.json != "" {
+		raw, err := os.Create(p.json)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = raw.Close() }()
+		b.raw = raw
+	}
+	dir, err := os.MkdirTemp("", "larder-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if err := b.build(dir); err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := b.measure(); err != nil {
+		return err
+	}
+	writeHeader(os.Stdout, b)
+	writeTables(os.Stdout, b)
+	log.Printf("took %v", time.Since(began).Round(time.Second))
+	return nil
+}
+
+// raiseDescriptors makes sure that this process and those it starts may have
+// so many connections.
+func raiseDescriptors(conns int) error {
+	need := uint64(conns + 500)
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		return err
+	}
+	if l.Max < need {
+		l.Max = need // only root may
+	}
+	l.Cur = l.Max
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		return fmt.Errorf("%d descriptors are needed: raise the hard limit (ulimit -Hn): %w", need, err)
+	}
+	return nil
+}
