@@ -239,7 +239,7 @@ func (r *rig) warmBroadcast() (idle float64, err error) {
 	if err := r.emit(events, 50*time.Millisecond); err != nil {
 		return 0, err
 	}
-	if _, err := r.ask("wait 10s"); err != nil {
+	if _, err := r.ask("wait " + quiet); err != nil {
 		return 0, err
 	}
 	time.Sleep(time.Second)
@@ -253,8 +253,11 @@ func (r *rig) warmBroadcast() (idle float64, err error) {
 	return float64(after-before) / float64(time.Since(began)), err
 }
 
-// broadcast emits n events and waits until every client has got them all, or
-// a minute. Only then it looks at the processor time.
+// quiet is how long nothing has to come before what is missing is given up.
+const quiet = "10s"
+
+// broadcast emits n events and waits until every client has got them all. Only
+// then it looks at the processor time.
 func (r *rig) broadcast(e entry, n int, every time.Duration, idle float64) error {
 	if _, err := r.ask(fmt.Sprintf("expect %d", n)); err != nil {
 		return err
@@ -271,7 +274,7 @@ func (r *rig) broadcast(e entry, n int, every time.Duration, idle float64) error
 	if err := r.emit(n, every); err != nil {
 		return err
 	}
-	got, err := r.ask("wait 60s")
+	got, err := r.ask("wait " + quiet)
 	if err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func (b *bench) rows() []row {
 	rows = append(rows,
 		row{"server µs to connect a client", idlePhase, "connect µs", cost},
 		row{"lost CONNECT answers", idlePhase, "lost", fault},
-		row{"connections cut", idlePhase, "cut", fault})
+		row{"clients cut off", idlePhase, "cut", fault})
 	for _, kind := range []struct{ phase, label string }{
 		{burstPhase, fmt.Sprintf("burst of %d to %d", b.burst, b.conns)},
 		{pacedPhase, fmt.Sprintf("%d to %d, one every %v", b.paced, b.conns, b.pace)},
@@ -137,6 +137,7 @@ func fanoutRows(phase, label string) []row {
 		{"client µs for each delivered", phase, "client µs", about},
 		{"not delivered", phase, "missing", fault},
 		{"delivered twice", phase, "extra", fault},
+		{"clients cut off by then", phase, "cut", fault},
 	}
 }
 
@@ -156,7 +157,6 @@ func writeTables(w io.Writer, b *bench) {
 			{fmt.Sprintf("the same, %v later", b.settle), manyPhase, fmt.Sprintf("KB settled, %d", b.many), cost},
 			{"server µs to connect a client", manyPhase, "connect µs", cost},
 			{"lost CONNECT answers", manyPhase, "lost", fault},
-			{"connections cut", manyPhase, "cut", fault},
 		}, fanoutRows(manyPhase, fmt.Sprintf("%d events, one every %v", b.paced, b.pace))...), false)
 	}
 }

@@ -14,7 +14,7 @@ func TestSentAtIsReadBack(t *testing.T) {
 		t.Errorf("SentAt: got %v, %t, want %v", got, ok, at)
 	}
 	for n := range packet {
-		if got, ok := event.SentAt(packet[:n]); ok && got != at {
+		if got, ok := event.SentAt(packet[:n:n]); ok && got != at {
 			t.Errorf("SentAt of the first %d bytes: got %v", n, got)
 		}
 	}

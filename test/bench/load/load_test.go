@@ -98,7 +98,7 @@ func TestMissingAndExtra(t *testing.T) {
 	}{
 		{"connect 4", map[string]float64{"in": 3, "lost": 1}},
 		{"expect 3", nil},
-		{"wait 5s", map[string]float64{"delivered": 9, "missing": 2, "extra": 2}},
+		{"wait 5s", map[string]float64{"delivered": 9, "missing": 2, "extra": 2, "cut": 0}},
 		{"open", map[string]float64{"open": 3}},
 	} {
 		if strings.HasPrefix(step.command, "wait") {

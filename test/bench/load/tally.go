@@ -31,13 +31,24 @@ func (t *tally) add(d time.Duration) {
 	}
 }
 
-func (t *tally) wait(d time.Duration) {
+// wait waits until all is there, or until nothing has come for so long.
+func (t *tally) wait(quiet time.Duration) {
 	t.mu.Lock()
 	done := t.done
 	t.mu.Unlock()
-	select {
-	case <-done:
-	case <-time.After(d):
+	for before := -1; ; {
+		select {
+		case <-done:
+			return
+		case <-time.After(quiet):
+		}
+		t.mu.Lock()
+		now := len(t.latencies)
+		t.mu.Unlock()
+		if now == before {
+			return
+		}
+		before = now
 	}
 }
 
