@@ -1,5 +1,6 @@
 // The engine without the product, for a test, in a process of its own: engine/main.go, or with
-// ENGINE=reference the Node server in reference.mjs, which judges the tests themselves.
+// ENGINE=reference the Node server in reference.mjs, which judges the tests themselves. ENGINE_BIN
+// names a build of engine/main.go to test, such as one with the race detector.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -38,7 +39,7 @@ export class Engine {
     if (maxPayload) options.push(`-maxPayload=${maxPayload}`);
     const [program, ...args] = reference
       ? [process.execPath, path.join(here, 'reference.mjs')]
-      : [await (built ??= build('engine', './test/interop/engine'))];
+      : [process.env.ENGINE_BIN ?? await (built ??= build('engine', './test/interop/engine'))];
     const child = spawn(program, [...args, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
     running.add(child);
     engine.child = child;

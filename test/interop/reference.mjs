@@ -61,7 +61,7 @@ async function serve(req, res) {
 }
 
 async function act(order) {
-  const { nsp = '/', to = [], except = [], event } = order;
+  const { nsp = '/', to = [], except = [], event, first = 0 } = order;
   const socket = order.socket && io.of(nsp).sockets.get(order.socket);
   if (order.socket && !socket && order.do !== 'heard') throw new Error(`no socket ${order.socket}`);
   switch (order.do) {
@@ -70,7 +70,7 @@ async function act(order) {
         if (i > 0 && order.every) await pause(order.every);
         let target = socket ?? io.of(nsp).to(to).except(except);
         if (order.volatile) target = target.volatile;
-        target.emit(event, ...args(order, i));
+        target.emit(event, ...args(order, first + i));
       }
       return {};
     case 'ask':

@@ -90,7 +90,7 @@ export function tap(server, { namespace = '/donations', by, label = by?.role ?? 
     path.push(socket.io.engine.transport.name);
     socket.io.engine.on('upgrade', (transport) => path.push(transport.name));
   });
-  server.clients.add({ close: () => socket.io._close() }); // the whole connection, and no way back
+  server.clients.add({ close: () => socket.io.reconnection(false)._close() }); // the whole connection, and no way back
   return new Tap(server, socket, `${label} ${namespace}`, path);
 }
 

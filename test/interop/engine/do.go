@@ -29,6 +29,7 @@ type order struct {
 	Fill     *int              `json:"fill"` // one more argument: a text, or binary, of that length
 	Binary   bool              `json:"binary"`
 	Count    int               `json:"count"` // so many, each with its number as first argument
+	First    int               `json:"first"` // the first number
 	Every    float64           `json:"every"` // ms between them
 }
 
@@ -144,7 +145,7 @@ func emitAll(n *socketio.Namespace, s *socketio.Socket, o order) (answer, error)
 		if i > 0 && o.Every > 0 {
 			<-time.After(time.Duration(o.Every * float64(time.Millisecond)))
 		}
-		ev, err := o.newEvent(i)
+		ev, err := o.newEvent(o.First + i)
 		switch {
 		case err != nil:
 			return answer{}, err
