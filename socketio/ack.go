@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"larder/engineio"
 )
 
 // An Answer is what one socket answered to an event that asked for an ack, or
@@ -73,7 +75,7 @@ func (n *Namespace) gather(ctx context.Context, ev *Event, sockets []*Socket) []
 	blocked, _ := ctx.Value(readerKey{}).(*conn)
 	incoming := make(chan Answer, len(sockets)) // room for all: nobody waits to answer
 	id := n.lastAck.Add(1)
-	messages := ev.withID(n.name, id)
+	var messages [parsers][]*engineio.Message // made when first needed
 	defer func() {
 		for _, s := range sockets {
 			s.forgetAck(id)
@@ -88,7 +90,11 @@ func (n *Namespace) gather(ctx context.Context, ev *Event, sockets []*Socket) []
 			continue
 		}
 		place[s] = i
-		if err := s.send(messages, ev.volatile); err != nil && s.forgetAck(id) {
+		by := s.conn.parser
+		if messages[by] == nil {
+			messages[by] = ev.withID(by, n.name, id)
+		}
+		if err := s.send(messages[by], ev.volatile); err != nil && s.forgetAck(id) {
 			answers[i].Err = err
 			delete(place, s)
 		}

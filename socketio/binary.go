@@ -59,6 +59,9 @@ func (c *conn) expire(head *pending) {
 
 // receiveBinary takes an attachment, and with the last one the packet.
 func (c *conn) receiveBinary(data []byte) error {
+	if c.speaks(parserMsgpack) {
+		return c.receiveMsgpack(data)
+	}
 	head, err := c.attach(data)
 	if err != nil || head == nil {
 		return err

@@ -32,6 +32,10 @@ type conn struct {
 	bucket   bucket
 	strikes  bucket
 	refusals int
+
+	// Set by the first message, before there is a socket. S-45
+	parser parser
+	spoke  bool
 }
 
 func newConn(server *Server, session *engineio.Session) *conn {
@@ -105,10 +109,18 @@ func (c *conn) receive(text []byte) error {
 	if c.awaiting() {
 		return violation("text message while attachments are awaited") // S-32
 	}
+	if !c.speaks(parserText) {
+		return violation("text message to the msgpack parser")
+	}
 	p, err := ParsePacket(text)
 	if err != nil {
 		return err
 	}
+	return c.handle(p)
+}
+
+// handle takes a packet without attachments, or the head of one with some.
+func (c *conn) handle(p Packet) error {
 	c.trace("packet in", p)
 	switch p.Type {
 	case PacketConnect:
@@ -326,7 +338,7 @@ func (c *conn) refuse(namespace string, r *Refusal) {
 // closed.
 func (c *conn) sendPacket(p Packet) bool {
 	c.trace("packet out", p)
-	return c.session.Send(engineio.NewMessage(AppendPacket(nil, p))) == nil
+	return c.session.Send(encode(c.parser, p, p.Type, nil)...) == nil
 }
 
 // trace shows a packet to who debugs the wire: its kind, never its content, in
@@ -369,6 +381,6 @@ func (s *Socket) receive(p Packet, attachments [][]byte) {
 		answer = s.nsp.dispatch(s, name, args, p.HasID)
 	}
 	if answer != nil && p.HasID {
-		_ = s.send(encodeAck(s.nsp.name, p.ID, *answer), false) // nobody left to tell
+		_ = s.send(encodeAck(s.conn.parser, s.nsp.name, p.ID, *answer), false) // nobody left to tell
 	}
 }

@@ -38,20 +38,37 @@ func (a Args) kept() Args {
 	return Args{Values: values, Attachments: a.Attachments}
 }
 
-// check refuses what a peer would answer with closing the connection.
+// maxRepeatedBytes bounds the attachments that arguments name again. The msgpack
+// parser writes an attachment wherever it is named, so without a bound an event
+// that a client made of a few bytes could fill the memory. S-45
+const maxRepeatedBytes = 64 << 10
+
+// check refuses what a peer would answer with closing the connection, and what
+// would be far too large in msgpack.
 func (a Args) check() error {
+	if len(a.Attachments) > MaxEmitAttachments {
+		return errors.New("too many attachments")
+	}
+	var known [MaxEmitAttachments]bool
+	repeated := int64(0)
+	named := func(i int) {
+		if known[i] {
+			repeated += int64(len(a.Attachments[i]))
+		}
+		known[i] = true
+	}
 	for i, v := range a.Values {
 		if !utf8.Valid(v) || !shallow(v, MaxDepth-1) || !json.Valid(v) {
 			return fmt.Errorf("argument %d is not JSON", i)
 		}
 		if len(a.Attachments) > 0 {
-			if err := checkPlaceholders(v, len(a.Attachments)); err != nil {
+			if err := checkPlaceholders(v, len(a.Attachments), named); err != nil {
 				return fmt.Errorf("argument %d: %w", i, err)
 			}
 		}
 	}
-	if len(a.Attachments) > MaxEmitAttachments {
-		return errors.New("too many attachments")
+	if repeated > maxRepeatedBytes {
+		return errors.New("attachments named too often")
 	}
 	return nil
 }
@@ -85,12 +102,13 @@ type Event struct {
 	frames      atomic.Pointer[[]frame] // grows by copying; the last maxFrames namespaces it was sent to
 }
 
-// maxFrames is for how many namespaces an event keeps its packet.
+// maxFrames is for how many namespaces and parsers an event keeps its packet.
 const maxFrames = 8
 
-// A frame is the packet of an event in one namespace.
+// A frame is the packet of an event in one namespace, for one parser.
 type frame struct {
 	namespace string
+	parser    parser
 	messages  []*engineio.Message
 }
 
@@ -200,12 +218,12 @@ func (e *Event) tail() []byte {
 func (e *Event) Name() string { return e.name }
 
 // messages returns the event as a packet of a namespace, encoded at first use.
-func (e *Event) messages(n *Namespace) []*engineio.Message {
+func (e *Event) messages(by parser, n *Namespace) []*engineio.Message {
 	for {
 		known := e.frames.Load()
 		if known != nil {
 			for _, f := range *known {
-				if f.namespace == n.name {
+				if f.parser == by && f.namespace == n.name {
 					return f.messages
 				}
 			}
@@ -223,7 +241,7 @@ func (e *Event) messages(n *Namespace) []*engineio.Message {
 				p.Data = slices.Concat(e.data[:len(e.data)-1], []byte{','}, tail, []byte{']'})
 			}
 		}
-		messages := e.encode(p)
+		messages := e.encode(by, p)
 		if e.volatile || e.key != "" {
 			expendable := engineio.Expendable{Volatile: e.volatile}
 			if e.key != "" {
@@ -231,7 +249,7 @@ func (e *Event) messages(n *Namespace) []*engineio.Message {
 			}
 			messages = expendable.Mark(messages...)
 		}
-		grown = append(grown, frame{n.name, messages})
+		grown = append(grown, frame{n.name, by, messages})
 		if e.frames.CompareAndSwap(known, &grown) {
 			return messages
 		}
@@ -239,13 +257,13 @@ func (e *Event) messages(n *Namespace) []*engineio.Message {
 }
 
 // withID returns the event as a packet that asks for an ack.
-func (e *Event) withID(namespace string, id uint64) []*engineio.Message {
-	return e.encode(Packet{Namespace: namespace, ID: id, HasID: true, Data: e.data})
+func (e *Event) withID(by parser, namespace string, id uint64) []*engineio.Message {
+	return e.encode(by, Packet{Namespace: namespace, ID: id, HasID: true, Data: e.data})
 }
 
-func (e *Event) encode(p Packet) []*engineio.Message {
+func (e *Event) encode(by parser, p Packet) []*engineio.Message {
 	p.Type = PacketEvent
-	messages := encode(p, PacketBinaryEvent, e.attachments)
+	messages := encode(by, p, PacketBinaryEvent, e.attachments)
 	if e.plain {
 		messages[0] = messages[0].Uncompressed()
 	}
@@ -254,7 +272,10 @@ func (e *Event) encode(p Packet) []*engineio.Message {
 
 // encode returns the messages of a packet, which takes the type binary if it
 // has attachments; these follow in the order of their numbers. S-26, S-30
-func encode(p Packet, binary PacketType, attachments []*engineio.Message) []*engineio.Message {
+func encode(by parser, p Packet, binary PacketType, attachments []*engineio.Message) []*engineio.Message {
+	if by == parserMsgpack {
+		return encodeMsgpack(p, attachments)
+	}
 	if len(attachments) > 0 {
 		p.Type, p.Attachments = binary, len(attachments)
 	}
@@ -263,9 +284,9 @@ func encode(p Packet, binary PacketType, attachments []*engineio.Message) []*eng
 }
 
 // encodeAck returns the messages of the answer to an ack id. S-23, S-26
-func encodeAck(namespace string, id uint64, args Args) []*engineio.Message {
+func encodeAck(by parser, namespace string, id uint64, args Args) []*engineio.Message {
 	p := Packet{Type: PacketAck, Namespace: namespace, ID: id, HasID: true, Data: args.appendArray(nil, nil)}
-	return encode(p, PacketBinaryAck, binaryMessages(args.Attachments))
+	return encode(by, p, PacketBinaryAck, binaryMessages(args.Attachments))
 }
 
 func binaryMessages(attachments [][]byte) []*engineio.Message {

@@ -118,8 +118,8 @@ func eventName(array []byte) (string, error) {
 }
 
 // checkPlaceholders reads valid JSON and refuses a placeholder whose number is
-// no integer or names no attachment. S-32
-func checkPlaceholders(data []byte, attachments int) error {
+// no integer or names no attachment (S-32). It tells named of every other one.
+func checkPlaceholders(data []byte, attachments int, named func(i int)) error {
 	if !bytes.Contains(data, []byte(`placeholder`)) && bytes.IndexByte(data, '\\') < 0 {
 		return nil // no key can spell it
 	}
@@ -138,9 +138,14 @@ func checkPlaceholders(data []byte, attachments int) error {
 		if d, ok := token.(json.Delim); ok && (d == '}' || d == ']') {
 			closed := stack[len(stack)-1]
 			stack = stack[:len(stack)-1]
-			if closed.mark && !inRange(closed.num, attachments) {
+			if !closed.mark {
+				continue
+			}
+			i, ok := attachmentIndex(closed.num, attachments)
+			if !ok {
 				return malformed("placeholder without attachment")
 			}
+			named(i)
 			continue
 		}
 		if n := len(stack); n > 0 && stack[n-1].object {
@@ -164,9 +169,10 @@ func checkPlaceholders(data []byte, attachments int) error {
 	}
 }
 
-func inRange(num string, attachments int) bool {
+// attachmentIndex reads the number of a placeholder.
+func attachmentIndex(num string, attachments int) (int, bool) {
 	i, err := strconv.ParseUint(num, 10, 31)
-	return err == nil && int(i) < attachments
+	return int(i), err == nil && int(i) < attachments
 }
 
 // marshal encodes v without the escapes that only HTML needs.

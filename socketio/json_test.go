@@ -53,7 +53,7 @@ func FuzzArray(f *testing.F) {
 		}
 		value := decode(t, data)
 		for _, attachments := range []int{1, 2, 10} {
-			err := checkPlaceholders(data, attachments)
+			err := checkPlaceholders(data, attachments, func(int) {})
 			if want := placed(value, attachments); (err == nil) != want {
 				t.Errorf("placeholders of %d attachments: got %v, want %v", attachments, err, want)
 			}
@@ -181,14 +181,14 @@ func FuzzEvent(f *testing.F) {
 }
 
 func texts(ev *Event, namespace string) (all []string) {
-	for _, m := range ev.messages(&Namespace{name: namespace}) {
+	for _, m := range ev.messages(parserText, &Namespace{name: namespace}) {
 		all = append(all, string(m.Data()))
 	}
 	return all
 }
 
 func idTexts(ev *Event, namespace string, id uint64) (all []string) {
-	for _, m := range ev.withID(namespace, id) {
+	for _, m := range ev.withID(parserText, namespace, id) {
 		all = append(all, string(m.Data()))
 	}
 	return all

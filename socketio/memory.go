@@ -356,9 +356,8 @@ func (m *MemoryRecovery) emit(parent *Parent, n *Namespace, ev *Event, except, r
 		if len(to) == 0 {
 			continue
 		}
-		messages := ev.messages(n)
 		for _, s := range to {
-			_ = m.sendLocked(s, messages)
+			_ = m.sendLocked(s, ev.messages(s.conn.parser, n))
 		}
 		sockets += len(to)
 	}
@@ -373,7 +372,7 @@ func (m *MemoryRecovery) emitTo(s *Socket, ev *Event) error {
 		return ErrNotConnected
 	}
 	ev = m.keepLocked(ev, memoryEvent{namespace: s.nsp.name, rooms: []string{s.ID()}})
-	return m.sendLocked(s, ev.messages(s.nsp))
+	return m.sendLocked(s, ev.messages(s.conn.parser, s.nsp))
 }
 
 func (m *MemoryRecovery) sendLocked(s *Socket, messages []*engineio.Message) error {
@@ -404,7 +403,7 @@ func (m *MemoryRecovery) keepLocked(ev *Event, e memoryEvent) *Event {
 func (m *MemoryRecovery) sendReady(s *Socket) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_ = s.send(m.ready.WithOffset(m.offset(m.head)).messages(s.nsp), false) // nobody left to tell
+	_ = s.send(m.ready.WithOffset(m.offset(m.head)).messages(s.conn.parser, s.nsp), false) // nobody left to tell
 }
 
 // move changes the rooms of sockets.

@@ -117,9 +117,13 @@ func (n *Namespace) EmitExcept(ev *Event, except []string, rooms ...string) {
 		return
 	}
 	n.trace(ev, len(sockets))
-	messages := ev.messages(n)
+	var messages [parsers][]*engineio.Message // made when first needed
 	for _, s := range sockets {
-		_ = s.send(messages, ev.volatile) // gone, or too slow and closed for it, or passed over
+		by := s.conn.parser
+		if messages[by] == nil {
+			messages[by] = ev.messages(by, n)
+		}
+		_ = s.send(messages[by], ev.volatile) // gone, or too slow and closed for it, or passed over
 	}
 }
 

@@ -123,8 +123,13 @@ func ParsePacket(text []byte) (Packet, error) {
 	if len(rest) > 0 {
 		p.Data = rest
 	}
-	if err := p.check(); err != nil {
+	if err := p.check(validJSON); err != nil {
 		return Packet{}, err
+	}
+	if p.Type.binary() { // S-34: in a text packet a placeholder is plain data
+		if err := checkPlaceholders(p.Data, p.Attachments, func(int) {}); err != nil {
+			return Packet{}, err
+		}
 	}
 	return p, nil
 }
@@ -195,14 +200,15 @@ func cutID(text []byte) (id uint64, has bool, rest []byte, err error) {
 
 func isDigit(b byte) bool { return '0' <= b && b <= '9' }
 
-// check is the validity of a packet by its type.
-func (p Packet) check() error {
+// check is the validity of a packet by its type. It asks valid whether the
+// payload is JSON that starts with a byte.
+func (p Packet) check(valid func(data []byte, first byte) bool) error {
 	if p.HasID && !p.Type.event() && !p.Type.ack() {
 		return malformed("ack id where none belongs")
 	}
 	switch p.Type {
 	case PacketConnect:
-		if len(p.Data) > 0 && !validJSON(p.Data, '{') { // S-3: an object or nothing
+		if len(p.Data) > 0 && !valid(p.Data, '{') { // S-3: an object or nothing
 			return malformed("CONNECT payload is not an object")
 		}
 	case PacketDisconnect:
@@ -210,7 +216,7 @@ func (p Packet) check() error {
 			return malformed("DISCONNECT with a payload")
 		}
 	case PacketEvent, PacketBinaryEvent:
-		if !validJSON(p.Data, '[') { // S-20, S-22; no payload at all closes too
+		if !valid(p.Data, '[') { // S-20, S-22; no payload at all closes too
 			return malformed("event payload is not an array")
 		}
 		if _, err := eventName(p.Data); err != nil {
@@ -220,18 +226,15 @@ func (p Packet) check() error {
 		if !p.HasID {
 			return malformed("ack without an id")
 		}
-		if !validJSON(p.Data, '[') { // S-23
+		if !valid(p.Data, '[') { // S-23
 			return malformed("ack payload is not an array")
 		}
 	case PacketConnectError:
-		if !validJSON(p.Data, '{') && !validJSON(p.Data, '"') {
+		if !valid(p.Data, '{') && !valid(p.Data, '"') {
 			return malformed("CONNECT_ERROR payload is neither object nor string")
 		}
 	}
-	if p.Type.binary() {
-		return checkPlaceholders(p.Data, p.Attachments)
-	}
-	return nil // S-34: in a text packet a placeholder is plain data
+	return nil
 }
 
 // reserved are the names that an event may not have. S-20

@@ -318,7 +318,7 @@ func (s *Socket) replay(missed []*Event) bool {
 	var batch []*engineio.Message
 	bytes, waiting := 0, false
 	for i, ev := range missed {
-		messages := ev.messages(s.nsp)
+		messages := ev.messages(s.conn.parser, s.nsp)
 		batch = append(batch, messages...)
 		for _, m := range messages {
 			bytes += messageCost(m)

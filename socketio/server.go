@@ -43,6 +43,10 @@ type Config struct {
 
 	Rates Rates // of what clients send. S-60
 
+	// NoMsgpack leaves only the default parser. Without it a client chooses by
+	// its first message: binary is msgpack, text the default parser. S-45
+	NoMsgpack bool
+
 	// Observer is told of everything, and replaces Engine.Observer. Nil: nobody is.
 	Observer Observer
 

@@ -185,7 +185,7 @@ func (s *Socket) Emit(ev *Event) error {
 	if m := s.nsp.memory; m != nil && !ev.volatile {
 		return m.emitTo(s, ev)
 	}
-	return s.send(ev.messages(s.nsp), ev.volatile)
+	return s.send(ev.messages(s.conn.parser, s.nsp), ev.volatile)
 }
 
 // Broadcast sends an event to every other socket of the namespace, or of the
