@@ -9,6 +9,13 @@
 // is sent is an [Event], encoded once for all who receive it; where it goes is
 // a set of rooms.
 //
+// # Parsers
+//
+// A client with socket.io-msgpack-parser is served beside those with the default
+// one: its first message, which is binary, tells (S-45). Handlers and senders see
+// no difference. Events are JSON with attachments in both cases, and an event is
+// encoded once for each parser that somebody speaks.
+//
 // # Order
 //
 // Packets of one connection are handled in the order of the wire, one at a
@@ -83,9 +90,8 @@
 //
 // # Not here
 //
-// Msgpack, a choice of what to
-// compress, and several nodes. With one node there is no flag "local" either:
-// all that is emitted is.
+// Several nodes, and with them the flag "local": on one node all that is emitted
+// is.
 //
 // Imports: the standard library and package engineio.
 package socketio
