@@ -34,12 +34,14 @@ const ENDS = {
     do: ({ socket }, engine) => engine.do('close', { socket: socket.id }),
     client: 'transport close', server: reference ? 'forced close' : 'forced server close', back: true,
   },
+  // On polling the POST is refused, too (E-29), and the client hears of that or of the close first.
   'the client sends what is no packet': {
-    do: ({ socket }) => socket.io.engine.write('9'), client: 'transport close', server: reference ? 'forced close' : 'parse error', back: true,
+    do: ({ socket }) => socket.io.engine.write('9'),
+    client: ['transport close', 'transport error'], server: reference ? 'forced close' : 'parse error', back: true,
   },
   'the client sends an event of a namespace it is not in': {
     do: ({ socket }) => socket.io.engine.write('2/5,["x"]'),
-    client: 'transport close', server: reference ? 'forced close' : 'parse error', back: true,
+    client: ['transport close', 'transport error'], server: reference ? 'forced close' : 'parse error', back: true,
   },
 };
 
@@ -54,7 +56,7 @@ describe('ends', { concurrency: true }, () => {
         const { id } = client.socket;
         await end.do(client, engine);
         await client.until(`the end: ${name}`, () => client.drops.length);
-        assert.equal(client.drops[0], end.client, name);
+        assert.ok([end.client].flat().includes(client.drops[0]), `${name}: the client says ${client.drops[0]}`);
         const reason = await engine.ended(id);
         assert.ok([end.server].flat().includes(reason), `${name}: the server says ${reason}`);
         if (end.last) assert.equal(client.events.at(-1).name, end.last, 'its last words came');
