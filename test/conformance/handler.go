@@ -32,21 +32,33 @@ type handler struct {
 	socket *socketio.Server
 }
 
-func newHandler(log *slog.Logger) (*handler, error) {
+// newHandler returns the servers with the timings of the suites, or patient
+// ones with those of engineio.
+func newHandler(log *slog.Logger, patient bool) (*handler, error) {
 	cfg := engineio.Config{
 		PingInterval: pingInterval,
 		PingTimeout:  pingTimeout,
 		MaxPayload:   maxPayload,
 		Logger:       log,
 	}
+	wait := connectTimeout
+	if patient {
+		cfg.PingInterval, cfg.PingTimeout, wait = 0, 0, 0
+	}
 	h := &handler{}
 	var err error
-	h.socket, err = socketio.NewServer(socketio.Config{Engine: cfg, ConnectTimeout: connectTimeout, Logger: log})
+	h.socket, err = socketio.NewServer(socketio.Config{Engine: cfg, ConnectTimeout: wait, Logger: log})
 	if err != nil {
 		return nil, err
 	}
-	answer(h.socket.Of("/"))
-	answer(h.socket.Of("/custom"))
+	for _, name := range []string{"/", "/custom"} {
+		n := h.socket.Of(name)
+		answer(n)
+		relay(n)
+	}
+	h.socket.Of("/closed").Use(func(context.Context, *socketio.Socket) error {
+		return &socketio.Refusal{Message: "not you", Data: map[string]any{"code": 7}}
+	})
 
 	cfg.Path = "/engine.io/"
 	h.engine, err = engineio.NewServer(cfg, func(s *engineio.Session) engineio.Receiver { return echo{s} })
@@ -84,6 +96,35 @@ func answer(n *socketio.Namespace) {
 	})
 	n.OnRaw("message-with-ack", func(_ context.Context, _ *socketio.Socket, args socketio.Args) (*socketio.Args, error) {
 		return &args, nil
+	})
+}
+
+// relay makes a namespace carry what a client says to the others, which no
+// suite asks for but tests with several clients do.
+func relay(n *socketio.Namespace) {
+	n.OnRaw("message-to-others", func(_ context.Context, s *socketio.Socket, args socketio.Args) (*socketio.Args, error) {
+		ev, err := socketio.NewBinaryEvent("message-back", args)
+		if err == nil {
+			s.Broadcast(ev)
+		}
+		return nil, err
+	})
+	n.OnRaw("ask-others", func(ctx context.Context, _ *socketio.Socket, args socketio.Args) (*socketio.Args, error) {
+		ev, err := socketio.NewBinaryEvent("question", args)
+		if err != nil {
+			return nil, err
+		}
+		answers, err := n.EmitAck(ctx, ev)
+		for _, a := range answers {
+			if a.Err == nil {
+				return &a.Args, nil
+			}
+		}
+		return nil, err // not even the asker's own, which its handler holds up
+	})
+	n.OnRaw("leave", func(_ context.Context, s *socketio.Socket, _ socketio.Args) (*socketio.Args, error) {
+		s.Disconnect()
+		return nil, nil
 	})
 }
 

@@ -37,7 +37,7 @@ type rig struct {
 // server was shut down fails it.
 func bubble(t *testing.T, path string, test func(r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
-		h, err := newHandler(slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})))
+		h, err := newHandler(slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})), false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,6 +24,7 @@ import (
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:3000", "address to listen on")
+	patient := flag.Bool("patient", false, "the usual timings, for clients on a busy machine")
 	verbose := flag.Bool("v", false, "log every packet")
 	flag.Parse()
 	level := slog.LevelInfo
@@ -32,7 +33,7 @@ func main() {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, *addr, log)
+	err := run(ctx, *addr, *patient, log)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
@@ -41,8 +42,8 @@ func main() {
 }
 
 // run serves until ctx ends, and then answers and closes what is open.
-func run(ctx context.Context, addr string, log *slog.Logger) error {
-	h, err := newHandler(log)
+func run(ctx context.Context, addr string, patient bool, log *slog.Logger) error {
+	h, err := newHandler(log, patient)
 	if err != nil {
 		return err
 	}
