@@ -116,9 +116,13 @@ func TestHonestClientsAreNotLimited(t *testing.T) {
 		for i := range 7 {
 			p.connect(fmt.Sprintf("/%d", i), "")
 		}
-		events := make([]string, 100)
+		events := make([]string, 500)
 		for i := range events {
 			events[i] = `2["e"]`
+		}
+		for range 80 {
+			p.send("1/0,")
+			p.connect("/0", "")
 		}
 		p.send(events...)
 		s := h.srv.Of("/").Sockets()[0]
@@ -136,8 +140,8 @@ func TestHonestClientsAreNotLimited(t *testing.T) {
 			wait(20 * time.Millisecond)
 		}
 		synctest.Wait()
-		if got := over.take(); got != "" || handled != 200 {
-			t.Errorf("%d events handled, want 200; observed %s", handled, got)
+		if got := over.take(); got != "" || handled != 600 {
+			t.Errorf("%d events handled, want 600; observed %s", handled, got)
 		}
 	})
 }
@@ -465,7 +469,7 @@ func TestEveryCloseHasACause(t *testing.T) {
 			p.sendBinary(make([]byte, 101))
 		}), engineio.ReasonParseError, "attachments too large", true},
 		"binary for nothing": {joined(func(_ *host, p *peer) { p.sendBinary([]byte{1}) }), engineio.ReasonParseError, "without a packet", true},
-		"rate":               {sends(slices.Repeat([]string{`2["e"]`}, 400)...), engineio.ReasonRateLimited, "socket", true},
+		"rate":               {sends(slices.Repeat([]string{`2["e"]`}, 1200)...), engineio.ReasonRateLimited, "socket", true},
 		"nothing joined":     {func(*host, *peer) { wait(time.Minute) }, engineio.ReasonForcedClose, "no namespace joined", true},
 		"refused too often":  {func(_ *host, p *peer) { p.send(slices.Repeat([]string{"0/x,"}, 17)...) }, engineio.ReasonForcedClose, "too often", true},
 		"panic in connect":   {func(_ *host, p *peer) { p.send(`0{"panic":true}`) }, engineio.ReasonForcedServerClose, "panicked", false},

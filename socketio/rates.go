@@ -20,13 +20,13 @@ type Rate struct {
 // so does an ack that nobody asked for; one that was asked for is free. A CONNECT
 // takes five, except from the bucket of the user, who is not known yet. S-60
 type Rates struct {
-	// Socket is for one connection with all its namespaces: 50 a second, 200 at
-	// once. The stock client keeps events while it has no connection and sends
+	// Socket is for one connection with all its namespaces: 100 a second, 1,000
+	// at once. The stock client keeps events while it has no connection and sends
 	// them all when it is back, so the burst has to be large.
 	Socket Rate
 
-	// User is for all connections of one user, whom [Socket.SetUser] names: 200
-	// a second, 800 at once.
+	// User is for all connections of one user, whom [Socket.SetUser] names: 400
+	// a second, 4,000 at once.
 	User Rate
 
 	// Address is for all connections of one address, see
@@ -53,8 +53,8 @@ func (r *Rates) fill() error {
 		rate *Rate
 		def  Rate
 	}{
-		{"Socket", &r.Socket, Rate{50, 200}},
-		{"User", &r.User, Rate{200, 800}},
+		{"Socket", &r.Socket, Rate{100, 1000}},
+		{"User", &r.User, Rate{400, 4000}},
 		{"Address", &r.Address, Rate{PerSecond: math.Inf(1)}},
 	} {
 		if *d.rate == (Rate{}) {

@@ -208,7 +208,7 @@ func TestRateLimited(t *testing.T) {
 			return ex
 		}
 		handled := 0
-		for range 5 { // 800 at once for the account, 200 for each connection
+		for range 5 { // 4,000 at once for the account, 1,000 for each connection
 			s, _ := n.Watch(u)
 			t.Cleanup(s.Abort)
 			for {
@@ -223,8 +223,8 @@ func TestRateLimited(t *testing.T) {
 				break
 			}
 		}
-		if handled != 4*(200-5)+20 {
-			t.Errorf("%d were handled, want 800", handled)
+		if handled != 4*(1000-5)+20 {
+			t.Errorf("%d were handled, want 4000", handled)
 		}
 		other, _ := n.Watch(n.User(account.NGO))
 		t.Cleanup(other.Abort)

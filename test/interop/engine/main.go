@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -27,6 +28,7 @@ import (
 
 func main() {
 	var cfg socketio.Config
+	cfg.Rates.Socket.PerSecond = math.Inf(1) // long streams go over any sane limit
 	flag.IntVar(&cfg.Engine.MaxPayload, "maxPayload", 1_000_000, "")
 	flag.DurationVar(&cfg.Engine.PingInterval, "pingInterval", 25*time.Second, "")
 	flag.DurationVar(&cfg.Engine.PingTimeout, "pingTimeout", 20*time.Second, "")
