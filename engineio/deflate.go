@@ -49,7 +49,7 @@ func acceptDeflate(offer string) string {
 	if strings.TrimSpace(name) != "permessage-deflate" {
 		return ""
 	}
-	answer := deflateExtension
+	named := ""
 	var seen []string
 	for param := ""; more; {
 		param, params, more = strings.Cut(params, ";")
@@ -72,12 +72,12 @@ func acceptDeflate(offer string) string {
 			if value != largestWindow { // compress/flate has no other
 				return ""
 			}
-			answer += "; server_max_window_bits=" + largestWindow // RFC 7692, 7.1.2.1
+			named = "; server_max_window_bits=" + largestWindow // RFC 7692, 7.1.2.1
 		default:
 			return ""
 		}
 	}
-	return answer
+	return deflateExtension + named
 }
 
 // windowBits are the values that a window size may have.

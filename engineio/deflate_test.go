@@ -531,16 +531,16 @@ func TestIndependentPeerCompressed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := ""
+			var want strings.Builder
 			for i := range 10 {
 				part := fmt.Sprintf("4%d,%s", i, noise(1000))
-				want += part
+				want.WriteString(part)
 				_, _ = io.WriteString(w, part)
 			}
 			if err := w.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if _, got, err := conn.Read(t.Context()); err != nil || string(got) != want {
+			if _, got, err := conn.Read(t.Context()); err != nil || string(got) != want.String() {
 				t.Fatalf("echo of fragments: got %.50q, %v", got, err)
 			}
 			if err := conn.Close(websocket.StatusNormalClosure, "bye"); err != nil {

@@ -97,15 +97,15 @@ func TestMetrics(t *testing.T) {
 // would count nothing.
 func TestMetricsHearEverything(t *testing.T) {
 	hears := reflect.TypeFor[*telemetry.Metrics]()
-	for i := range reflect.TypeFor[socketio.Observer]().NumMethod() {
-		name := reflect.TypeFor[socketio.Observer]().Method(i).Name
+	for method := range reflect.TypeFor[socketio.Observer]().Methods() {
+		name := method.Name
 		if _, ok := hears.MethodByName(name); !ok {
 			t.Errorf("no counter for %s", name)
 		}
 	}
-	for i := range hears.Elem().NumField() {
-		if hears.Elem().Field(i).Anonymous {
-			t.Errorf("embeds %s", hears.Elem().Field(i).Name)
+	for field := range hears.Elem().Fields() {
+		if field.Anonymous {
+			t.Errorf("embeds %s", field.Name)
 		}
 	}
 }
