@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,7 +28,7 @@ import (
 
 // An arena is a server on the loopback interface.
 type arena struct {
-	*testing.T
+	testing.TB
 	srv    *engineio.Server
 	web    *httptest.Server
 	closed chan engineio.Cause // of each session that ended
@@ -62,9 +63,9 @@ func (p parrot) ReceiveBinary(data []byte) error {
 
 func (p parrot) Closed(c engineio.Cause) { p.a.closed <- c }
 
-func newArena(t *testing.T, change ...func(*engineio.Config)) *arena {
+func newArena(t testing.TB, change ...func(*engineio.Config)) *arena {
 	t.Helper()
-	a := &arena{T: t, closed: make(chan engineio.Cause, 10_000)}
+	a := &arena{TB: t, closed: make(chan engineio.Cause, 10_000)}
 	cfg := engineio.Config{Path: "/engine.io/", PingInterval: time.Minute, Observer: a}
 	for _, c := range change {
 		c(&cfg)
@@ -479,4 +480,62 @@ func TestRequestFloods(t *testing.T) {
 	if after := heap(); after-before > 8<<20 {
 		t.Errorf("heap: %d bytes more", after-before)
 	}
+}
+
+// BenchmarkStoppedReader compares how late the slowest of 999 readers get a
+// message with and without one more that has stopped reading, turn by turn in
+// the same run, and prints the ratio of the 99th percentiles.
+func BenchmarkStoppedReader(b *testing.B) {
+	const others = 999
+	a := newArena(b, func(c *engineio.Config) { // it stays, whatever waits for it
+		c.QueueBytes, c.MaxQueued, c.QueueMessages = 1<<30, 1<<30, 1<<30
+		c.QueueAge, c.WriteTimeout = time.Hour, time.Hour
+	})
+	stopped := a.connect()
+	_ = stopped.Conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	var sentAt atomic.Int64
+	late := make(chan time.Duration, others)
+	began := time.Now()
+	for range others {
+		c := a.connect()
+		_ = c.Conn.SetDeadline(time.Time{})
+		go func() {
+			for {
+				if _, err := c.ReadText(); err != nil {
+					return
+				}
+				late <- time.Since(began) - time.Duration(sentAt.Load())
+			}
+		}()
+	}
+	round := func(sessions []*engineio.Session) []time.Duration {
+		m := engineio.NewMessage([]byte(strings.Repeat("x", 200)))
+		sentAt.Store(int64(time.Since(began)))
+		for _, s := range sessions {
+			_ = s.Send(m)
+		}
+		all := make([]time.Duration, others)
+		for i := range all {
+			all[i] = <-late
+		}
+		return all
+	}
+	for range 300 { // until it is stuck
+		_ = a.sessions[0].Send(engineio.NewMessage(make([]byte, 4<<10)))
+	}
+	var with, without []time.Duration
+	b.ResetTimer()
+	for range b.N {
+		with = append(with, round(a.sessions)...)
+		without = append(without, round(a.sessions[1:])...)
+	}
+	b.StopTimer()
+	p99 := func(all []time.Duration) time.Duration {
+		slices.Sort(all)
+		return all[len(all)*99/100]
+	}
+	w, wo := p99(with), p99(without)
+	b.ReportMetric(float64(w)/float64(wo), "p99-ratio")
+	b.ReportMetric(float64(wo.Microseconds())/1000, "p99-ms")
+	stopped.Abort()
 }
