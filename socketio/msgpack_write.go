@@ -85,7 +85,7 @@ func (w *msgpackWriter) object(dst []byte) []byte {
 			num = w.since(start)
 		}
 	}
-	if !mark || len(w.attachments) == 0 {
+	if !mark {
 		return mapForm.set(dst, head, count)
 	}
 	if i, ok := attachmentIndex(string(num), len(w.attachments)); ok {
