@@ -24,8 +24,10 @@ const (
 // they queue meanwhile leaves in one write when the session's turn comes.
 //
 // A writer never waits for a peer: what a socket does not take at once it
-// leaves to a goroutine of that session. So there are at most as many writers
-// as processors, and none while there is nothing to write.
+// leaves to a goroutine of that session. So a few are enough: half as many as
+// processors, and none while there is nothing to write. The sender is busy on
+// another, and on two processors a second writer cost a tenth more than it
+// helped.
 type writers struct {
 	running sync.WaitGroup
 
@@ -33,6 +35,7 @@ type writers struct {
 	ready  []*Session // ready[head:] have something to write, in order
 	head   int
 	active int    // writers
+	most   int    // writers, looked up when the first one starts
 	start  func() // write, made once: a go statement then allocates nothing
 }
 
@@ -46,7 +49,10 @@ func (ws *writers) add(s *Session) {
 		ws.ready, ws.head = ws.ready[:n], 0
 	}
 	ws.ready = append(ws.ready, s)
-	if ws.active == 0 || ws.active < runtime.GOMAXPROCS(0) && len(ws.ready)-ws.head > ws.active*writerBacklog {
+	if ws.active == 0 {
+		ws.most = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	if ws.active == 0 || ws.active < ws.most && len(ws.ready)-ws.head > ws.active*writerBacklog {
 		ws.active++
 		if ws.start == nil {
 			ws.start = ws.write
