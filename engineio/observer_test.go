@@ -1,7 +1,9 @@
 package engineio_test
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"maps"
 	"net/http"
 	"strings"
@@ -142,4 +144,21 @@ func TestObserver(t *testing.T) {
 		r.sleep(time.Minute)
 		want(t, map[string]int{"closed polling ping timeout": 1})
 	}, observed)
+}
+
+// Old clients are named in the log once, whatever their number. E-60
+func TestOldClientsAreNamedOnce(t *testing.T) {
+	var log bytes.Buffer
+	bubble(t, func(r *rig) {
+		for range 3 {
+			reply, err := wire.Do(r.Context(), r.client, "GET", wire.URL+"/engine.io/?EIO=3&transport=polling", "", nil, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.refused(reply, 400, 5, "Unsupported protocol version")
+		}
+		if n := strings.Count(log.String(), "Socket.IO 1 or 2"); n != 1 {
+			t.Errorf("named %d times in\n%s", n, log.String())
+		}
+	}, func(cfg *engineio.Config) { cfg.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 }

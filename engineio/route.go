@@ -117,7 +117,9 @@ func (srv *Server) checkOpen(r *http.Request) *refusal {
 	case len(version) == 1 && version[0] == "4":
 		return nil
 	case len(version) == 1 && version[0] == "3":
-		srv.log.InfoContext(r.Context(), "client of Socket.IO 1 or 2 refused: it needs socket.io-client 3 or later")
+		srv.oldClient.Do(func() { // E-60: once is enough to find it, and nobody can fill the log with it
+			srv.log.InfoContext(r.Context(), "client of Socket.IO 1 or 2 refused: it needs socket.io-client 3 or later")
+		})
 		return refuseOldClient
 	}
 	return refuseProtocol

@@ -22,6 +22,8 @@ type Server struct {
 	cors   *CORS
 	log    *slog.Logger
 
+	oldClient sync.Once
+
 	workers workers
 	writers writers
 

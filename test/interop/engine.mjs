@@ -32,11 +32,12 @@ export class Engine {
   clients = new Set(); // with a close method each
 
   // start runs a server for the test t, which ends with it. options are those of main.go, durations in ms.
-  static async start(t, { maxPayload, ...durations } = {}) {
+  static async start(t, { maxPayload, recovery, ...durations } = {}) {
     const engine = new Engine();
     t.after(() => engine.dispose());
     const options = Object.entries(durations).map(([name, ms]) => `-${name}=${ms}ms`);
     if (maxPayload) options.push(`-maxPayload=${maxPayload}`);
+    if (recovery) options.push('-recovery=1');
     const [program, ...args] = reference
       ? [process.execPath, path.join(here, 'reference.mjs')]
       : [process.env.ENGINE_BIN ?? await (built ??= build('engine', './test/interop/engine'))];

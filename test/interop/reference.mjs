@@ -10,11 +10,11 @@ for (const arg of process.argv.slice(2)) {
   const [, name, value] = /^-(\w+)=(\d+)(?:ms)?$/.exec(arg);
   options[name] = Number(value);
 }
-const { maxPayload, ackTimeout = 10_000, connectTimeout = 10_000, ...engine } = options;
+const { maxPayload, ackTimeout = 10_000, connectTimeout = 10_000, recovery, ...engine } = options;
 
 const tell = (report) => process.stdout.write(`${JSON.stringify(report)}\n`);
 const web = http.createServer(serve);
-const io = new Server(web, { ...engine, connectTimeout, maxHttpBufferSize: maxPayload ?? 1_000_000 });
+const io = new Server(web, { ...engine, connectTimeout, maxHttpBufferSize: maxPayload ?? 1_000_000, ...(recovery && { connectionStateRecovery: {} }) });
 const heard = new Map();
 
 for (const name of ['/', '/guarded', ...Array.from({ length: 9 }, (_, i) => `/${i + 1}`)]) {

@@ -34,11 +34,12 @@ func main() {
 	flag.DurationVar(&cfg.Engine.PingTimeout, "pingTimeout", 20*time.Second, "")
 	flag.DurationVar(&cfg.ConnectTimeout, "connectTimeout", 10*time.Second, "")
 	flag.DurationVar(&cfg.AckTimeout, "ackTimeout", 10*time.Second, "")
+	recovery := flag.Bool("recovery", false, "")
 	flag.Parse()
 	cfg.Logger = slog.New(slog.NewJSONHandler(os.Stderr, nil))
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, cfg, os.Stdout)
+	err := run(ctx, cfg, *recovery, os.Stdout)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "engine:", err)
@@ -47,13 +48,22 @@ func main() {
 }
 
 // run serves until ctx ends, and then closes what is open.
-func run(ctx context.Context, cfg socketio.Config, out io.Writer) error {
+func run(ctx context.Context, cfg socketio.Config, recovery bool, out io.Writer) error {
 	io, err := socketio.NewServer(cfg)
 	if err != nil {
 		return err
 	}
 	a := &app{io: io, out: json.NewEncoder(out), heard: make(map[string][]json.RawMessage)}
 	a.setUp()
+	if recovery {
+		memory, err := socketio.NewMemoryRecovery(socketio.MemoryConfig{})
+		if err != nil {
+			return err
+		}
+		for _, name := range namespaces() {
+			io.Of(name).Recover(memory)
+		}
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", io)
 	mux.HandleFunc("POST /do", a.serveDo)
