@@ -62,7 +62,8 @@ describe('recovery', { concurrency: true }, () => {
         assert.deepEqual(heard(client, 'news'), numbers(11));
       });
 
-      await t.test('one that has left for good starts anew', async () => {
+      const kept = reference && 'an earlier session of the same pid is found there';
+      await t.test('one that has left for good starts anew', { skip: kept }, async () => {
         const { id } = client.socket;
         const { connects } = client;
         client.socket.disconnect();
