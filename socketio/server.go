@@ -166,6 +166,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.engine.ServeHTTP(w, r)
 }
 
+// Stats returns the counters of the engine.
+func (s *Server) Stats() engineio.Stats { return s.engine.Stats() }
+
 // Len returns the number of connections, joined to a namespace or not.
 func (s *Server) Len() int { return s.engine.Len() }
 

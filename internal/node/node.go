@@ -106,6 +106,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, wire io.Write
 	if n.sio, err = newSocketIO(cfg, cors, n.metrics, log, wire); err != nil {
 		return nil, err
 	}
+	n.metrics.Gauge("queue_bytes", "Bytes that wait for clients that are behind.",
+		func() float64 { return float64(n.sio.Stats().Queued) })
 	n.gateway = gateway.New(n.sio, n.auth, queries, log)
 	if err := n.joinLog(ctx, waker); err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ func scrape(t *testing.T, m *telemetry.Metrics) map[string]string {
 
 func TestMetrics(t *testing.T) {
 	m := telemetry.NewMetrics("/", "/donations")
-	m.Gauge("queued_bytes", "What waits.", func() float64 { return 42 })
+	m.Gauge("queue_bytes", "What waits.", func() float64 { return 42 })
 	var o socketio.Observer = m
 	o.SessionOpened(engineio.Polling)
 	o.SessionOpened(engineio.Polling)
@@ -85,7 +85,7 @@ func TestMetrics(t *testing.T) {
 		`larder_ack_seconds_count`:                                                   "1",
 		`larder_acks_missed_total`:                                                   "1",
 		`larder_rate_limited_total{scope="user"}`:                                    "1",
-		`larder_queued_bytes`:                                                        "42",
+		`larder_queue_bytes`:                                                         "42",
 	} {
 		if value := got[line]; value != want {
 			t.Errorf("%s: got %q, want %s", line, value, want)
