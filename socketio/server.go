@@ -19,7 +19,7 @@ import (
 // Config is what a [Server] is made from. Zero fields take the defaults named here.
 type Config struct {
 	// Engine configures the connections. Its Logger defaults to the one below,
-	// its MaxUnaccepted to 1,000: a connection is accepted when it has joined its
+	// its MaxUnaccepted to 4,000: a connection is accepted when it has joined its
 	// first namespace, for which it has ConnectTimeout.
 	Engine engineio.Config
 
@@ -79,7 +79,7 @@ func (c Config) withDefaults() (Config, error) {
 	fill("MaxAcks", &c.MaxAcks, 64)
 	fill("MaxAuthBytes", &c.MaxAuthBytes, 16<<10)
 	fill("MaxRooms", &c.MaxRooms, 256)
-	fill("Engine.MaxUnaccepted", &c.Engine.MaxUnaccepted, 1000)
+	fill("Engine.MaxUnaccepted", &c.Engine.MaxUnaccepted, 4000) // a city behind one address comes back at once
 	errs = append(errs, c.Rates.fill())
 	fill("MaxBinaryBytes", &c.MaxBinaryBytes, max(c.Engine.MaxPayload, 0))
 	if c.MaxBinaryBytes == 0 {
