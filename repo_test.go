@@ -48,7 +48,7 @@ var may = map[string][]string{
 	// The way out, and the doors.
 	"internal/fanout": {"api", "internal/eventlog", "socketio"},
 	"internal/gateway": {
-		"api", "engineio", "internal/auth", "internal/eventlog", "internal/fanout", "internal/problem",
+		"api", "engineio", "internal/account", "internal/auth", "internal/eventlog", "internal/fanout", "internal/problem",
 		"internal/query", "internal/store", "socketio",
 	},
 	"internal/httpapi": {

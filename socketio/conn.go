@@ -3,7 +3,6 @@ package socketio
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"slices"
@@ -203,7 +202,7 @@ func (c *conn) connect(p Packet) error {
 		c.refuse(p.Namespace, &Refusal{Message: messageLargeAuth})
 		return nil
 	}
-	auth := json.RawMessage(`{}`) // S-3
+	auth := noAuth
 	if len(p.Data) > 0 {
 		auth = slices.Clone(p.Data)
 	}

@@ -117,6 +117,14 @@ func (s *Socket) Namespace() *Namespace { return s.nsp }
 // Handshake returns what the client came with. Do not change it.
 func (s *Socket) Handshake() *Handshake { return &s.handshake }
 
+// ForgetAuth forgets the payload of the CONNECT packet: what a client has shown
+// once, such as a token, need not stay in memory as long as it does. It is for
+// the last middleware that reads it; Handshake then says {}.
+func (s *Socket) ForgetAuth() { s.handshake.Auth = noAuth }
+
+// noAuth is what a client without auth has shown. S-3
+var noAuth = json.RawMessage(`{}`)
+
 // Transport returns the present transport of the connection.
 func (s *Socket) Transport() engineio.Transport { return s.conn.session.Transport() }
 

@@ -14,6 +14,7 @@ import (
 
 	"larder/api"
 	"larder/engineio"
+	"larder/internal/account"
 	"larder/internal/auth"
 	"larder/internal/eventlog"
 	"larder/internal/fanout"
@@ -101,13 +102,25 @@ func (g *Gateway) authenticate(ctx context.Context, s *socketio.Socket) error {
 	if err != nil {
 		return connectError(err)
 	}
+	ctx, done := detached(ctx)
+	defer done()
 	identity, err := g.auth.Authenticate(ctx, token)
 	if err != nil {
 		return connectError(err)
 	}
-	s.SetData(identity)
+	s.ForgetAuth() // a token has no business in memory for as long as a client stays
+	s.SetData(identity.Account.Actor())
 	s.SetUser(identity.Account.ID)
 	return nil
+}
+
+// lookupTime bounds what a client may make the store do when it comes in.
+const lookupTime = 10 * time.Second
+
+// detached is the context of a look-up that is over soon. The one of a socket,
+// once it is waited for, keeps 260 bytes for as long as the socket is there.
+func detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), lookupTime)
 }
 
 // errDraining is told to who comes while the server goes away (P-3).
@@ -142,33 +155,36 @@ func connectError(err error) error {
 	return &socketio.Refusal{Message: e.Message.String(), Data: api.ConnectErrorData{Code: e.Code, Retry: e.StatusCode >= 429}}
 }
 
-func identityOf(s *socketio.Socket) auth.Identity {
-	id, _ := s.Data().(auth.Identity)
-	return id
+// actorOf is whom a socket was let in as: all that is kept of its account.
+func actorOf(s *socketio.Socket) account.Actor {
+	a, _ := s.Data().(account.Actor)
+	return a
 }
 
 // connected lets an authenticated socket into the stream.
 func (g *Gateway) connected(ctx context.Context, s *socketio.Socket) {
-	id := identityOf(s)
-	g.present.enter(g.log, id.Account.ID, s.Namespace().Name(), string(s.Transport()))
+	who := actorOf(s)
+	g.present.enter(g.log, who.ID, s.Namespace().Name(), string(s.Transport()))
 	g.fan.Enter(func(pos eventlog.Position) {
 		g.emit(s, api.EventFeedReady, api.FeedReady{
-			Position: pos.String(), User: api.FeedUser{ID: id.Account.ID, Role: string(id.Account.Role)},
+			Position: pos.String(), User: api.FeedUser{ID: who.ID, Role: string(who.Role)},
 		})
-		if err := s.Join(fanout.RoomEveryone, fanout.RoomUser(id.Account.ID)); err != nil {
-			g.log.Error("socket in no room", "user_id", id.Account.ID, "err", err)
+		if err := s.Join(fanout.RoomEveryone, fanout.RoomUser(who.ID)); err != nil {
+			g.log.Error("socket in no room", "user_id", who.ID, "err", err)
 			s.Close("") // it would be silent for ever
 		}
 	})
 	// A suspension that was delivered between the check of the token and the join
 	// has not reached this socket: look again, now that later ones will.
-	if a, err := g.queries.Profile(ctx, id.Account.ID); err == nil && !a.Active {
+	ctx, done := detached(ctx)
+	defer done()
+	if a, err := g.queries.Profile(ctx, who.ID); err == nil && !a.Active {
 		s.Close(reasonSuspended)
 	}
 }
 
 func (g *Gateway) disconnected(s *socketio.Socket, reason engineio.Reason) {
-	g.present.leave(g.log, identityOf(s).Account.ID, s.Namespace().Name(), string(reason))
+	g.present.leave(g.log, actorOf(s).ID, s.Namespace().Name(), string(reason))
 }
 
 // test answers the guide's ping, as event and as ack (P-20).
@@ -185,7 +201,9 @@ func (g *Gateway) resume(ctx context.Context, s *socketio.Socket, req api.FeedRe
 	if req.After == "" {
 		return api.FeedResumed{}, api.NewError(http.StatusBadRequest, api.CodeValidation, "after must be a position")
 	}
-	return g.queries.Resume(ctx, identityOf(s).Account, req.After, 0)
+	who := actorOf(s)
+	viewer := account.Account{ID: who.ID, Role: who.Role, Verified: who.Verified, Active: who.Active}
+	return g.queries.Resume(ctx, viewer, req.After, 0)
 }
 
 // failed tells a client that its message failed, as event and as ack (P-21).
