@@ -81,9 +81,10 @@ func newLeaks(t *testing.T) *leaks {
 	t.Helper()
 	l := &leaks{T: t, left: map[engineio.Reason]int{}}
 	srv, err := socketio.NewServer(socketio.Config{
-		// Silence ends soon, and so does the wait for the last poll (E-31).
-		Engine:         engineio.Config{PingInterval: time.Second, PingTimeout: time.Second, WriteTimeout: time.Second},
-		ConnectTimeout: time.Second,
+		// Silence ends soon, and so does the wait for the last poll (E-31), but not
+		// before a client on a busy machine has said what it has to.
+		Engine:         engineio.Config{PingInterval: 3 * time.Second, PingTimeout: 3 * time.Second, WriteTimeout: 3 * time.Second},
+		ConnectTimeout: 3 * time.Second,
 		BinaryTimeout:  time.Hour, // so that a timer that is left shows
 		Logger:         slog.New(slog.DiscardHandler),
 	})
