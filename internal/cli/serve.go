@@ -28,8 +28,16 @@ func newLogger(env Env, cfg config.Config) *slog.Logger {
 	return telemetry.NewLogger(env.Stderr, cfg.LogLevel, cfg.LogFormat)
 }
 
+// gcPercent is the GOGC of a node whose environment does not set one. Most of its
+// memory are clients that wait, and to deliver allocates nothing: the collector
+// has little to do, and a client takes 7.5 KB instead of 9.6 (ADR 0007).
+const gcPercent = 30
+
 // serve runs a node until ctx ends.
 func serve(ctx context.Context, env Env, args []string) error {
+	if _, set := env.LookupEnv("GOGC"); !set {
+		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
+	}
 	cfg, err := loadConfig(env, newFlags(env, "serve", "serve [flags]   (each flag is also an environment variable)"), args)
 	if err != nil {
 		return err
