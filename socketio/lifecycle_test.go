@@ -2,6 +2,7 @@ package socketio_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -421,4 +422,31 @@ func mustPanic(t *testing.T, text string, f func()) {
 		}
 	}()
 	f()
+}
+
+// What a client has shown is gone once a middleware says so, and only then. S-3
+func TestForgetAuth(t *testing.T) {
+	for forget, want := range map[bool]string{true: `{}`, false: `{"token":"secret"}`} {
+		synctest.Test(t, func(t *testing.T) {
+			h := serve(t, quiet(), func(srv *socketio.Server) {
+				n := srv.Of("/")
+				n.Use(func(_ context.Context, s *socketio.Socket) error {
+					if got := string(s.Handshake().Auth); got != `{"token":"secret"}` {
+						t.Errorf("in the middleware: got %s", got)
+					}
+					if forget {
+						s.ForgetAuth()
+					}
+					return nil
+				})
+				socketio.On(n, "auth", func(_ context.Context, s *socketio.Socket, _ any) (json.RawMessage, error) {
+					return s.Handshake().Auth, nil
+				})
+			})
+			p := h.websocket()
+			p.connect("/", `{"token":"secret"}`)
+			p.send(`21["auth"]`)
+			p.expect(`31[` + want + `]`)
+		})
+	}
 }
