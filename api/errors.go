@@ -31,6 +31,7 @@ const (
 	CodeNGONotVerified      Code = "ngo_not_verified"       // 403
 	CodeNotYours            Code = "not_yours"              // 403: only a party of the donation may
 	CodeOriginNotAllowed    Code = "origin_not_allowed"     // 403
+	CodeNotFromHere         Code = "not_from_here"          // 403: only for who is on the server's own machine
 	CodeNotFound            Code = "not_found"              // 404: no such path
 	CodeDonationNotFound    Code = "donation_not_found"     // 404
 	CodeUserNotFound        Code = "user_not_found"         // 404

@@ -68,11 +68,12 @@
 //
 // What is sent over TCP is written by half as many writers as there are
 // processors, which go from session to session, never wait for a peer, and end
-// when all is written. A session whose socket is full gets a goroutine of its own until it
-// has caught up, and so does one on any other connection, such as TLS.
+// when all is written. A session whose socket is full gets a goroutine of its
+// own until it has caught up, and so does one on any other connection, such as
+// TLS.
 //
-// One timer of the runtime serves the heartbeats of all sessions. [Server.Shutdown] waits until all
-// goroutines have ended.
+// One timer of the runtime serves the heartbeats of all sessions.
+// [Server.Shutdown] waits until all goroutines have ended.
 //
 // # Limits of the HTTP server
 //

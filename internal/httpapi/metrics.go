@@ -21,7 +21,7 @@ func Metrics(metrics http.Handler, token string) http.Handler {
 			w.Header().Set("Allow", "GET, HEAD")
 			WriteError(w, r, api.NewError(http.StatusMethodNotAllowed, api.CodeMethodNotAllowed, "Metrics can only be read"))
 		case token == "" && !fromHere(r):
-			WriteError(w, r, api.NewError(http.StatusForbidden, api.CodeWrongRole,
+			WriteError(w, r, api.NewError(http.StatusForbidden, api.CodeNotFromHere,
 				"Metrics are for this machine alone; set METRICS_TOKEN to read them from elsewhere"))
 		case token != "" && !showsToken(r, want):
 			w.Header().Set("WWW-Authenticate", `Bearer realm="metrics"`)

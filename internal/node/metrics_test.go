@@ -62,6 +62,9 @@ func TestMetricsAreNotForEverybody(t *testing.T) {
 			if err != nil || r.Status != c.status {
 				t.Errorf("got %s, %v, want %d", r, err, c.status)
 			}
+			if c.status == 403 && !strings.Contains(string(r.Body), `"code":"not_from_here"`) {
+				t.Errorf("got %s", r)
+			}
 			if shown := strings.Contains(string(r.Body), "go_goroutines"); shown != (c.status == 200) {
 				t.Errorf("metrics shown: %t", shown)
 			}
