@@ -32,8 +32,10 @@ func TestNobodyConnects(t *testing.T) {
 		h := serve(t, cfg, func(srv *socketio.Server) { srv.Of("/") })
 		p := wire.Polling{Client: h.net.Client(), Base: wire.URL + "/socket.io/"}
 		defer p.Client.CloseIdleConnections()
-		before := int64(0)
-		for wave := range 2 { // the first shows what the runtime keeps for good
+		// The first wave shows what the runtime keeps for good. One of the others may
+		// meet a map or a pool that grows once; a leak is in each of them.
+		before, least := int64(0), int64(1<<62)
+		for wave := range 4 {
 			for i := range 5000 {
 				if i%2 == 0 {
 					p.SID = ""
@@ -63,10 +65,13 @@ func TestNobodyConnects(t *testing.T) {
 			}
 			wait(time.Minute)
 			after := heap()
-			if wave > 0 && after-before > 5000*100 {
-				t.Errorf("heap: %d bytes more, %d for each", after-before, (after-before)/5000)
+			if wave > 0 {
+				least = min(least, after-before)
 			}
 			before = after
+		}
+		if least > 5000*100 {
+			t.Errorf("heap: each wave leaves %d bytes, %d for each session", least, least/5000)
 		}
 	})
 }
