@@ -32,14 +32,19 @@ var may = map[string][]string{
 	"internal/account":  {},
 	"internal/donation": {"internal/account"},
 
+	// What clients get to see of a donation.
+	"internal/public": {"api", "internal/donation"},
+
 	// Written down, read back.
 	"internal/eventlog": {},
 	"internal/store":    {"internal/account", "internal/donation", "internal/eventlog"},
 
 	// What a request asks for.
 	"internal/auth":    {"internal/account", "internal/store"},
-	"internal/command": {"api", "internal/account", "internal/auth", "internal/donation", "internal/eventlog", "internal/store"},
-	"internal/query":   {"api", "internal/account", "internal/donation", "internal/eventlog", "internal/store"},
+	"internal/command": {
+		"api", "internal/account", "internal/auth", "internal/donation", "internal/eventlog", "internal/public", "internal/store",
+	},
+	"internal/query":   {"api", "internal/account", "internal/donation", "internal/eventlog", "internal/public", "internal/store"},
 	"internal/timer":   {"internal/command", "internal/store"},
 	"internal/problem": {
 		"api", "internal/account", "internal/auth", "internal/command", "internal/donation", "internal/query", "internal/store",
@@ -53,7 +58,7 @@ var may = map[string][]string{
 	},
 	"internal/httpapi": {
 		"api", "internal/account", "internal/auth", "internal/command", "internal/donation", "internal/problem",
-		"internal/query",
+		"internal/public", "internal/query",
 	},
 
 	// Around it.

@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write the goldens of testdata anew")
 
 var (
 	at       = api.At(time.Date(2026, 11, 2, 9, 30, 0, 123e6, time.UTC))
-	position = "abcdefgh2345-42"
+	position = "abcdefgh2345-000000000042b"
 	id       = "01935f6e-0000-7000-8000-000000000001"
 	other    = "01935f6e-0000-7000-8000-000000000002"
 )

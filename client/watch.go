@@ -282,7 +282,8 @@ func follows(a, b string) (bool, error) {
 func splitPosition(p string) (epoch string, seq uint64, err error) {
 	i := strings.LastIndexByte(p, '-')
 	if i >= 0 {
-		if seq, err = strconv.ParseUint(p[i+1:], 10, 64); err == nil {
+		digits := strings.TrimRight(p[i+1:], "abcdefghijklmnopqrstuvwxyz") // the check letter
+		if seq, err = strconv.ParseUint(digits, 10, 64); err == nil {
 			return p[:i], seq, nil
 		}
 	}

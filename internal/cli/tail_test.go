@@ -112,7 +112,7 @@ func TestTailBeginsWhereItIsTold(t *testing.T) {
 	if strings.Contains(c.stdout.String(), "Early") {
 		t.Errorf("shown:\n%s", c.stdout)
 	}
-	other := "aaaaaaaaaaaa-1"
+	other := testkit.OtherEpoch
 	c = start(t, nil, "tail", "--url", url, "--token", donor.Token(), "--json", "--after", other)
 	c.stdout.await(t, `"gap":"epoch"`)
 	c.stderr.await(t, "can't be told any more (epoch)")

@@ -13,6 +13,7 @@ import (
 	"larder/internal/account"
 	"larder/internal/donation"
 	"larder/internal/eventlog"
+	"larder/internal/public"
 	"larder/internal/store"
 )
 
@@ -187,9 +188,14 @@ func record(e donation.Event) (eventlog.Draft, error) {
 	if err != nil {
 		return eventlog.Draft{}, fmt.Errorf("payload of %s: %w", e.Type, err)
 	}
+	after, err := json.Marshal(public.Donation(d))
+	if err != nil {
+		return eventlog.Draft{}, fmt.Errorf("donation of %s: %w", e.Type, err)
+	}
 	return eventlog.Draft{
 		Type: string(e.Type), Subject: d.ID, Version: d.Version,
 		Audience: eventlog.Audience{Everyone: true}, Payload: body, At: e.At,
+		Donation: after, Previous: string(e.Previous),
 	}, nil
 }
 

@@ -18,27 +18,48 @@ type Position struct {
 	Seq   int64
 }
 
-// epochLen is the length of an epoch: lower-case letters and digits 2 to 7.
-const epochLen = 12
+// The form of a position on the wire: the epoch, a hyphen, the number with at
+// least seqDigits digits, and a check letter. Its fixed shape tells it from any
+// text that an application might send in its place (S-51).
+const (
+	epochLen  = 12
+	seqDigits = 12
+)
 
 // ErrPosition is returned for a text that is no position of any Larder.
 var ErrPosition = errors.New("not a position of this log")
 
-// String is the form in which clients carry a position: epoch, hyphen, number.
-// They treat it as opaque.
-func (p Position) String() string { return p.Epoch + "-" + strconv.FormatInt(p.Seq, 10) }
+// String is the form in which clients carry a position (P-7), such as
+// abcdefgh2345-000000000042b. They treat it as opaque; of one epoch the later
+// one is the greater text.
+func (p Position) String() string {
+	text := fmt.Sprintf("%s-%0*d", p.Epoch, seqDigits, p.Seq)
+	return text + string(checkLetter(text))
+}
+
+// checkLetter is the sum of the bytes, each times its weight, modulo the prime 23:
+// another byte in one place, or two neighbours in the wrong order, change it,
+// unless the two are 23 apart.
+func checkLetter(text string) byte {
+	sum := 0
+	for i := range len(text) {
+		sum += (i%22 + 1) * int(text[i])
+	}
+	return 'a' + byte(sum%23)
+}
 
 // ParsePosition reads the form that String writes, and nothing else.
 func ParsePosition(s string) (Position, error) {
-	epoch, digits, ok := strings.Cut(s, "-")
-	if !ok || len(epoch) != epochLen || strings.Trim(epoch, "abcdefghijklmnopqrstuvwxyz234567") != "" {
+	epoch, rest, ok := strings.Cut(s, "-")
+	if !ok || len(epoch) != epochLen || strings.Trim(epoch, "abcdefghijklmnopqrstuvwxyz234567") != "" || len(rest) < seqDigits+1 {
 		return Position{}, fmt.Errorf("%.40q: %w", s, ErrPosition)
 	}
-	seq, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || seq < 0 || strconv.FormatInt(seq, 10) != digits {
+	seq, err := strconv.ParseInt(rest[:len(rest)-1], 10, 64)
+	p := Position{Epoch: epoch, Seq: seq}
+	if err != nil || seq < 0 || p.String() != s {
 		return Position{}, fmt.Errorf("%.40q: %w", s, ErrPosition)
 	}
-	return Position{Epoch: epoch, Seq: seq}, nil
+	return p, nil
 }
 
 // Audience says who may see a record.
@@ -75,6 +96,11 @@ type Draft struct {
 	Audience Audience
 	Payload  json.RawMessage // a JSON object; the position is added when it is read
 	At       time.Time
+
+	// For records about a donation, so that a reader who wants only some of them
+	// can choose without asking what has become of it since.
+	Donation json.RawMessage // the donation after the change, in its public form; nil: none
+	Previous string          // its status before; empty when it was new
 }
 
 // Record is one committed entry of the log.
@@ -87,7 +113,7 @@ type Record struct {
 func (r Record) Data() json.RawMessage {
 	body, _ := bytes.CutSuffix(bytes.TrimSpace(r.Payload), []byte("}"))
 	body = bytes.TrimRight(body, " \t\r\n")
-	out := make([]byte, 0, len(body)+len(`,"position":""}`)+epochLen+21)
+	out := make([]byte, 0, len(body)+len(`,"position":""}`)+epochLen+1+seqDigits+1)
 	out = append(out, body...)
 	if len(body) > 1 {
 		out = append(out, ',')

@@ -106,7 +106,7 @@ func TestPublish(t *testing.T) {
 	}
 	var frame api.Frame
 	if err := json.Unmarshal(m.Frame, &frame); err != nil || frame.Event != "donation.claimed" || frame.ID != nil ||
-		string(frame.Data) != `{"n":11,"position":"abcdefgh2345-11"}` {
+		string(frame.Data) != `{"n":11,"position":"abcdefgh2345-000000000011p"}` {
 		t.Errorf("frame: got %s, %v", m.Frame, err)
 	}
 }
@@ -139,7 +139,7 @@ func TestRecordThatNobodyCanEncode(t *testing.T) {
 			if f.Position().Seq != 12 {
 				t.Errorf("position: got %v, want 12", f.Position())
 			}
-			if got := logs.String(); strings.Count(got, "level=ERROR") != 1 || !strings.Contains(got, "abcdefgh2345-11") {
+			if got := logs.String(); strings.Count(got, "level=ERROR") != 1 || !strings.Contains(got, "abcdefgh2345-000000000011p") {
 				t.Errorf("logs: got %q, want one error with the position", got)
 			}
 		})

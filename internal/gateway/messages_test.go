@@ -90,7 +90,7 @@ func TestResume(t *testing.T) {
 		if none := resume(live[2]); len(none.Events) != 0 || !none.Recovered || none.Position != live[2] {
 			t.Errorf("after the last: got %+v", none)
 		}
-		for after, reason := range map[string]string{"x": "position", "aaaaaaaaaaaa-1": "epoch", live[2] + "9": "ahead"} {
+		for after, reason := range map[string]string{"x": "position", testkit.OtherEpoch: "epoch", testkit.Later(t, live[2], 9): "ahead"} {
 			if r := resume(after); r.Recovered || r.Reason != reason || r.Events == nil || len(r.Events) != 0 || r.Position != live[2] {
 				t.Errorf("after %s: got %+v, want reason %s", after, r, reason)
 			}

@@ -15,6 +15,7 @@ import (
 	"larder/internal/command"
 	"larder/internal/donation"
 	"larder/internal/problem"
+	"larder/internal/public"
 	"larder/internal/query"
 )
 
@@ -131,7 +132,7 @@ func (a *API) createDonation(ctx context.Context, in *createInput) (*body[api.Do
 	if err != nil {
 		return nil, err
 	}
-	return &body[api.Donation]{query.DonationView(done.Donation)}, nil
+	return &body[api.Donation]{public.Donation(done.Donation)}, nil
 }
 
 // parseTime reads a moment as it is kept, or says what is wrong with it. Years
@@ -182,7 +183,7 @@ func (a *API) getDonation(ctx context.Context, in *DonationID) (*body[api.Donati
 	if err != nil {
 		return nil, problem.NotFound(err, problem.ErrDonationNotFound)
 	}
-	return &body[api.Donation]{query.DonationView(d)}, nil
+	return &body[api.Donation]{public.Donation(d)}, nil
 }
 
 func (a *API) history(ctx context.Context, in *DonationID) (*body[[]api.LoggedEvent], error) {
@@ -216,7 +217,7 @@ func (a *API) claim(ctx context.Context, in *claimInput) (*body[api.Donation], e
 	if err != nil {
 		return nil, err
 	}
-	return &body[api.Donation]{query.DonationView(done.Donation)}, nil
+	return &body[api.Donation]{public.Donation(done.Donation)}, nil
 }
 
 type reasonInput struct {
@@ -245,7 +246,7 @@ func (a *API) withReason(ctx context.Context, in *reasonInput, action donation.A
 	if err != nil {
 		return nil, err
 	}
-	return &body[api.Donation]{query.DonationView(done.Donation)}, nil
+	return &body[api.Donation]{public.Donation(done.Donation)}, nil
 }
 
 type statusInput struct {
@@ -278,7 +279,7 @@ func (a *API) deliver(ctx context.Context, in *deliverInput) (*body[api.Delivery
 
 // delivery adds to a delivered donation what it earned.
 func delivery(done command.Done, action donation.Action) *body[api.Delivery] {
-	out := api.Delivery{Donation: query.DonationView(done.Donation)}
+	out := api.Delivery{Donation: public.Donation(done.Donation)}
 	if action == donation.Deliver {
 		out.KarmaAwarded, out.DonorKarmaAwarded = &done.CallerKarma, &done.DonorKarma
 	}

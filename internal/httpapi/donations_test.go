@@ -160,7 +160,7 @@ var (
 		"limit of text":    {as: "donor", path: "?limit=ten", status: 400, code: invalid},
 		"limit too much":   {as: "donor", path: "?limit=501", status: 400, code: invalid},
 		"no position":      {as: "donor", path: "?after=yesterday", status: 200},
-		"another epoch":    {as: "donor", path: "?after=aaaaaaaaaaaa-1", status: 200},
+		"another epoch":    {as: "donor", path: "?after=" + testkit.OtherEpoch, status: 200},
 		"much too long":    {as: "donor", path: "?after=" + strings.Repeat("x", 61), status: 400, code: invalid},
 		"nobody":           {status: 401, code: api.CodeTokenMissing},
 		"suspended":        {as: "suspended", status: 403, code: api.CodeAccountSuspended},

@@ -155,7 +155,7 @@ func noNUL(v any, path string) error {
 type access int
 
 const (
-	public access = iota + 1
+	anyone access = iota + 1
 	signedIn
 	admins
 )
@@ -170,7 +170,7 @@ func route[I, O any](a *API, h huma.API, who access, method, path, summary strin
 	if method == http.MethodPost {
 		op.DefaultStatus = http.StatusCreated
 	}
-	if who != public {
+	if who != anyone {
 		op.Security = []map[string][]string{{"bearer": {}}}
 		op.Errors = append(op.Errors, 401, 403)
 		op.Middlewares = huma.Middlewares{a.authenticate(h, who)}

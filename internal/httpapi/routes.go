@@ -13,12 +13,12 @@ func (a *API) routes(h huma.API) {
 		post  = http.MethodPost
 		patch = http.MethodPatch
 	)
-	route(a, h, public, post, "/auth/register", "Register an account", a.register)
-	route(a, h, public, post, "/auth/login", "Sign in", a.login)
+	route(a, h, anyone, post, "/auth/register", "Register an account", a.register)
+	route(a, h, anyone, post, "/auth/login", "Sign in", a.login)
 	route(a, h, signedIn, get, "/auth/profile", "The caller's profile", a.profile)
 	route(a, h, signedIn, patch, "/auth/profile", "Change the caller's profile", a.updateProfile)
 
-	route(a, h, public, get, "/donations", "Donations, newest first", a.listDonations)
+	route(a, h, anyone, get, "/donations", "Donations, newest first", a.listDonations)
 	route(a, h, signedIn, post, "/donations", "List surplus food", a.createDonation)
 	route(a, h, signedIn, get, "/donations/{id}", "One donation", a.getDonation)
 	route(a, h, signedIn, get, "/donations/{id}/history", "What happened to a donation, oldest first", a.history)
@@ -35,7 +35,7 @@ func (a *API) routes(h huma.API) {
 	route(a, h, admins, patch, "/admin/verify/{id}", "Verify an NGO", a.verifyNGO)
 	route(a, h, admins, patch, "/admin/users/{id}/toggle-status", "Suspend an account or restore it", a.toggleStatus)
 
-	route(a, h, public, get, "/health", "Health of the node and its store", a.getHealth)
-	route(a, h, public, get, "/livez", "Whether the process lives", a.livez)
-	route(a, h, public, get, "/readyz", "Whether the node takes traffic", a.readyz)
+	route(a, h, anyone, get, "/health", "Health of the node and its store", a.getHealth)
+	route(a, h, anyone, get, "/livez", "Whether the process lives", a.livez)
+	route(a, h, anyone, get, "/readyz", "Whether the node takes traffic", a.readyz)
 }

@@ -15,6 +15,7 @@ import (
 	"larder/internal/account"
 	"larder/internal/donation"
 	"larder/internal/eventlog"
+	"larder/internal/public"
 	"larder/internal/store"
 )
 
@@ -100,7 +101,7 @@ func (s *Service) Donations(ctx context.Context, f ListFilter) (list []api.Donat
 				next = cursor(last)
 				return nil
 			}
-			entry := DonationView(d)
+			entry := public.Donation(d)
 			entry.Distance, last = distance, d
 			list = append(list, entry)
 		}

@@ -74,7 +74,7 @@ func gap(after, tail, head eventlog.Position) string {
 		return ReasonEpoch
 	case after.Seq > head.Seq:
 		return ReasonAhead
-	case after.Seq+1 < tail.Seq:
+	case after.Seq < tail.Seq:
 		return ReasonWindow
 	}
 	return ""
@@ -125,7 +125,6 @@ func (s *Service) Resume(ctx context.Context, viewer account.Account, after stri
 func (s *Service) beginning(ctx context.Context) (p eventlog.Position, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {
 		p, err = tx.Tail(ctx)
-		p.Seq--
 		return err
 	})
 	return p, err

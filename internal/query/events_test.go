@@ -14,6 +14,7 @@ import (
 	"larder/internal/account"
 	"larder/internal/donation"
 	"larder/internal/eventlog"
+	"larder/internal/public"
 	"larder/internal/query"
 	"larder/internal/store"
 )
@@ -60,8 +61,8 @@ func TestResume(t *testing.T) {
 		"a huge limit":           {"ngo", at(5), 1 << 40, api.FeedResumed{Position: at(7), Recovered: true}, "6"},
 		"ahead":                  {"ngo", at(8), 0, api.FeedResumed{Position: at(7), Reason: query.ReasonAhead}, ""},
 		"far ahead":              {"ngo", at(1<<63 - 1), 0, api.FeedResumed{Position: at(7), Reason: query.ReasonAhead}, ""},
-		"another epoch":          {"ngo", "zzzzzzzzzzzz-3", 0, api.FeedResumed{Position: at(7), Reason: query.ReasonEpoch}, ""},
-		"another epoch, ahead":   {"ngo", "zzzzzzzzzzzz-300", 0, api.FeedResumed{Position: at(7), Reason: query.ReasonEpoch}, ""},
+		"another epoch":          {"ngo", eventlog.Position{Epoch: "zzzzzzzzzzzz", Seq: 3}.String(), 0, api.FeedResumed{Position: at(7), Reason: query.ReasonEpoch}, ""},
+		"another epoch, ahead":   {"ngo", eventlog.Position{Epoch: "zzzzzzzzzzzz", Seq: 300}.String(), 0, api.FeedResumed{Position: at(7), Reason: query.ReasonEpoch}, ""},
 		"no position":            {"ngo", "hello", 0, api.FeedResumed{Position: at(7), Reason: query.ReasonPosition}, ""},
 		"nearly a position":      {"ngo", at(3) + " ", 0, api.FeedResumed{Position: at(7), Reason: query.ReasonPosition}, ""},
 		"an offset of another":   {"ngo", "1699000000000-0", 0, api.FeedResumed{Position: at(7), Reason: query.ReasonPosition}, ""},
@@ -178,7 +179,7 @@ func TestResumeWithTheStoreClosed(t *testing.T) {
 	if err := w.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, after := range []string{"", "hello", "abcdefgh2345-1"} {
+	for _, after := range []string{"", "hello", "abcdefgh2345-000000000001n"} {
 		if got, err := w.Resume(w.ctx, account.Account{}, after, 0); !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("after %q: got %+v, %v, want ErrUnavailable and never an empty answer", after, got, err)
 		}
@@ -190,7 +191,7 @@ func TestResumeWithTheStoreClosed(t *testing.T) {
 
 func TestDonationView(t *testing.T) {
 	now := time.Now()
-	bare := query.DonationView(donation.Donation{ID: "d", ExpiryTime: now.Add(time.Hour), Status: donation.Available})
+	bare := public.Donation(donation.Donation{ID: "d", ExpiryTime: now.Add(time.Hour), Status: donation.Available})
 	b, err := json.Marshal(bare)
 	if err != nil {
 		t.Fatal(err)
@@ -229,7 +230,7 @@ func TestDonationView(t *testing.T) {
 		ClaimedAt: &at, EstimatedPickupTime: &at, AssignedVolunteerID: new("av"), VolunteerID: new("v"), PickedUpAt: &at, PickedUpBy: new("p"),
 		DeliveredAt: &at, DeliveredBy: new("db"), CancelReason: new("cr"), Version: 4, CreatedAt: at, UpdatedAt: at,
 	}
-	if diff := cmp.Diff(want, query.DonationView(full)); diff != "" {
+	if diff := cmp.Diff(want, public.Donation(full)); diff != "" {
 		t.Errorf("view of a full donation (-want +got):\n%s", diff)
 	}
 }

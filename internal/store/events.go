@@ -28,9 +28,10 @@ func (t *Tx) Append(ctx context.Context, drafts ...eventlog.Draft) ([]eventlog.P
 			return nil, fmt.Errorf("store: audience: %w", err)
 		}
 		p := eventlog.Position{Epoch: t.epoch}
-		err = t.tx.QueryRowContext(ctx, `INSERT INTO events (type, subject, version, everyone, users, payload, at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING seq`,
-			d.Type, d.Subject, d.Version, d.Audience.Everyone, string(audience), string(d.Payload), millis(d.At)).Scan(&p.Seq)
+		err = t.tx.QueryRowContext(ctx, `INSERT INTO events (type, subject, version, everyone, users, payload, at, donation, previous)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING seq`,
+			d.Type, d.Subject, d.Version, d.Audience.Everyone, string(audience), string(d.Payload), millis(d.At),
+			string(d.Donation), d.Previous).Scan(&p.Seq)
 		if err != nil {
 			return nil, unavailable(err)
 		}
@@ -39,21 +40,20 @@ func (t *Tx) Append(ctx context.Context, drafts ...eventlog.Draft) ([]eventlog.P
 	return at, nil
 }
 
-const eventColumns = `seq, type, subject, version, everyone, users, payload, at`
+const eventColumns = `seq, type, subject, version, everyone, users, payload, at, donation, previous`
 
 // Head returns the position of the newest record.
 func (t *Tx) Head(ctx context.Context) (eventlog.Position, error) {
 	p := eventlog.Position{Epoch: t.epoch}
-	err := t.tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(seq), 0) FROM events`).Scan(&p.Seq)
+	err := t.tx.QueryRowContext(ctx, `SELECT COALESCE((SELECT MAX(seq) FROM events), pruned) FROM log_state`).Scan(&p.Seq)
 	return p, unavailable(err)
 }
 
-// Tail returns the position of the oldest record that is kept, or one past the
-// head of an empty log: a reader at any position from the one before it on
-// misses nothing.
+// Tail returns the position before the oldest record that is kept, or the head of
+// an empty log: a reader at this position or after it misses nothing.
 func (t *Tx) Tail(ctx context.Context) (eventlog.Position, error) {
 	p := eventlog.Position{Epoch: t.epoch}
-	err := t.tx.QueryRowContext(ctx, `SELECT COALESCE(MIN(seq), 1) FROM events`).Scan(&p.Seq)
+	err := t.tx.QueryRowContext(ctx, `SELECT pruned FROM log_state`).Scan(&p.Seq)
 	return p, unavailable(err)
 }
 
@@ -79,18 +79,44 @@ func (t *Tx) records(ctx context.Context, tail string, args ...any) ([]eventlog.
 	var list []eventlog.Record
 	for rows.Next() {
 		r := eventlog.Record{Position: eventlog.Position{Epoch: t.epoch}}
-		var users, payload string
+		var users, payload, about string
 		var at int64
-		if err := rows.Scan(&r.Position.Seq, &r.Type, &r.Subject, &r.Version, &r.Audience.Everyone, &users, &payload, &at); err != nil {
+		if err := rows.Scan(&r.Position.Seq, &r.Type, &r.Subject, &r.Version, &r.Audience.Everyone, &users, &payload, &at,
+			&about, &r.Previous); err != nil {
 			return nil, unavailable(err)
 		}
 		if err := json.Unmarshal([]byte(users), &r.Audience.Users); err != nil {
 			return nil, fmt.Errorf("store: audience of record %d: %w", r.Position.Seq, err)
 		}
 		r.Payload, r.At = json.RawMessage(payload), fromMillis(at)
+		if about != "" {
+			r.Donation = json.RawMessage(about)
+		}
 		list = append(list, r)
 	}
 	return list, unavailable(rows.Err())
+}
+
+// Prune removes the oldest records, those from before the given time and at most
+// limit of them, and returns how many. Positions before them are out of the
+// window from then on: see Tail.
+func (t *Tx) Prune(ctx context.Context, before time.Time, limit int) (int64, error) {
+	var through int64
+	err := t.tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(seq), 0) FROM (SELECT seq, at FROM events ORDER BY seq LIMIT $1) AS oldest
+		WHERE at < $2 AND seq < COALESCE((SELECT MIN(seq) FROM (SELECT seq, at FROM events ORDER BY seq LIMIT $1) AS kept WHERE at >= $2), seq + 1)`,
+		limit, millis(before)).Scan(&through)
+	if err != nil || through == 0 {
+		return 0, unavailable(err)
+	}
+	res, err := t.tx.ExecContext(ctx, `DELETE FROM events WHERE seq <= $1`, through)
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	if _, err := t.tx.ExecContext(ctx, `UPDATE log_state SET pruned = $1`, through); err != nil {
+		return 0, unavailable(err)
+	}
+	n, err := res.RowsAffected()
+	return n, unavailable(err)
 }
 
 // Log is the store as the tailer reads it.

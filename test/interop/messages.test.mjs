@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Server } from './harness.mjs';
-import { isPosition, isTime } from './shapes.mjs';
+import { isPosition, isTime, placeIn } from './shapes.mjs';
 import { MODES, NAMESPACES, tap } from './tap.mjs';
 
 function assertPong(pong) {
@@ -67,8 +67,8 @@ describe('messages', { concurrency: true }, () => {
           const [epoch, seq] = position.split('-');
           const strange = {
             position: ['somewhere', `${epoch}-`, `${epoch}-x`, `${epoch}-0${seq}`, '🍞'.repeat(1000)],
-            epoch: [`aaaaaaaaaaaa-${seq}`],
-            ahead: [`${epoch}-${Number(seq) + 1000}`],
+            epoch: [placeIn('aaaaaaaaaaaa', 1)],
+            ahead: [placeIn(epoch, parseInt(seq, 10) + 1000)],
           };
           for (const [reason, positions] of Object.entries(strange)) {
             for (const after of positions) {

@@ -20,8 +20,16 @@ export function isID(value) {
 
 export function isPosition(value) {
   assert.equal(typeof value, 'string');
-  assert.match(value, /^\S+$/);
+  assert.match(value, /^[a-z2-7]{12}-\d{12,}[a-w]$/);
   return value;
+}
+
+// placeIn writes a position as the server does. P-7
+export function placeIn(epoch, seq) {
+  const text = `${epoch}-${String(seq).padStart(12, '0')}`;
+  let sum = 0;
+  for (let i = 0; i < text.length; i++) sum += ((i % 22) + 1) * text.charCodeAt(i);
+  return text + String.fromCharCode(97 + (sum % 23));
 }
 
 // newDonation is the REST form of a donation that a draft has just made. Only ids and times that the
