@@ -28,16 +28,16 @@ func TestOnAnswer(t *testing.T) {
 		})
 		p := open(h)
 		p.connect("/", "")
-		p.send(`427["ask",3]`)
-		p.expect(`42["before"]`, `437[4]`, `42["after"]`)
+		p.send(`27["ask",3]`)
+		p.expect(`2["before"]`, `37[4]`, `2["after"]`)
 		if second == nil {
 			t.Error("a second answer: got no error")
 		}
-		p.send(`42["ask",3]`) // nobody asks for an answer
-		p.expect(`42["before"]`, `42["after"]`)
-		p.send(`428["ask",-1]`)
-		p.expect(`438["no"]`)
-		p.send(`429["ask","x"]`)
-		p.expect(`439["no"]`)
+		p.send(`2["ask",3]`) // nobody asks for an answer
+		p.expect(`2["before"]`, `2["after"]`)
+		p.send(`28["ask",-1]`)
+		p.expect(`38["no"]`)
+		p.send(`29["ask","x"]`)
+		p.expect(`39["no"]`)
 	})
 }
