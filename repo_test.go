@@ -93,7 +93,7 @@ var may = map[string][]string{
 var modules = map[string][]string{
 	"engineio":                 {"github.com/gobwas/ws"},
 	"client":                   {"github.com/gobwas/ws"},
-	"internal/store":           {"github.com/pressly/goose/v3", "modernc.org/sqlite"},
+	"internal/store":           {"github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", "modernc.org/sqlite"},
 	"internal/store/storetest": {"github.com/google/go-cmp", "pgregory.net/rapid"},
 	"internal/auth":            {"github.com/golang-jwt/jwt/v5", "github.com/google/uuid", "golang.org/x/crypto"},
 	"internal/command":         {"github.com/google/uuid"},
