@@ -21,8 +21,10 @@
 // Everything else is ErrUnavailable with the driver's error inside: the store
 // could not do its work. A database that is away is noticed in bounded time, and
 // used again as soon as it is back. After an ErrUnavailable from a commit nobody
-// knows whether it took place: repeat the command under its idempotency key. A function given to Update may return any error of its
-// own; the transaction is rolled back and the error comes back as it is.
+// knows whether it took place: repeat the command under its idempotency key.
+//
+// A function given to Update may return any error of its own; the transaction is
+// rolled back and the error comes back as it is.
 //
 // # Concurrency
 //

@@ -191,13 +191,19 @@ func version(path string) (n int) {
 
 var shared = sync.OnceValues(func() (*Cluster, error) { return Start() })
 
-// Database returns the address of an empty database, in the cluster that all
-// tests of this binary share. Without PostgreSQL the test is skipped, in CI failed.
-func Database(tb testing.TB) string {
+// Shared returns the cluster that all tests of this binary share. Without
+// PostgreSQL the test is skipped, in CI failed.
+func Shared(tb testing.TB) *Cluster {
 	tb.Helper()
 	c, err := shared()
 	check(tb, err)
-	address, err := c.Database()
+	return c
+}
+
+// Database returns the address of an empty database in the shared cluster.
+func Database(tb testing.TB) string {
+	tb.Helper()
+	address, err := Shared(tb).Database()
 	check(tb, err)
 	return address
 }
