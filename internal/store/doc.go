@@ -17,7 +17,7 @@
 //
 // # Errors
 //
-// ErrNotFound, ErrEmailTaken and ErrConflict have a meaning for the caller.
+// ErrNotFound, ErrEmailTaken, ErrConflict and ErrText have a meaning for the caller.
 // Everything else is ErrUnavailable with the driver's error inside: the store
 // could not do its work. A database that is away is noticed in bounded time, and
 // used again as soon as it is back. After an ErrUnavailable from a commit nobody

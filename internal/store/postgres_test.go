@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -263,6 +264,22 @@ func TestWriterWaitsForTheLockInBoundedTime(t *testing.T) {
 		return nil
 	})
 	update(t, waiter, func(*store.Tx) error { return nil })
+}
+
+// A change of the schema and a writer could wait for each other's tables.
+func TestMigrationWaitsForWriters(t *testing.T) {
+	nodes := openNodes(t, 2)
+	update(t, nodes[0], func(*store.Tx) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if _, err := nodes[1].Migrate(ctx); err == nil {
+			t.Error("Migrate ran beside a writer")
+		}
+		return nil
+	})
+	if _, err := nodes[1].Migrate(t.Context()); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
 }
 
 // Two Larders in one database, each with a schema of its own, know nothing of each

@@ -21,6 +21,7 @@ var (
 	ErrNotFound    = errors.New("store: not found")
 	ErrEmailTaken  = errors.New("store: e-mail is taken")
 	ErrConflict    = errors.New("store: somebody else has changed it meanwhile")
+	ErrText        = errors.New("store: text is not UTF-8, or holds a NUL")
 	ErrUnavailable = errors.New("store: unavailable")
 )
 
@@ -130,7 +131,7 @@ func newEpoch() string {
 // Tx is a transaction: one consistent state, and in Update the right to change
 // it. It is valid only during the call that it was given to.
 type Tx struct {
-	tx    *sql.Tx
+	tx    statements
 	epoch string
 }
 
@@ -156,7 +157,7 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 
 func (s *Store) finish(ctx context.Context, tx *sql.Tx, fn func(*Tx) error) error {
 	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
-	err := fn(&Tx{tx: tx, epoch: s.epoch})
+	err := fn(&Tx{tx: statements{tx}, epoch: s.epoch})
 	if err == nil {
 		err = unavailable(tx.Commit())
 	}
@@ -176,7 +177,7 @@ func unavailable(err error) error {
 	case errors.Is(err, sql.ErrNoRows):
 		return ErrNotFound
 	case connecting(err): // may hold the deadline of the attempt, which is not the caller's
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, ErrText), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)

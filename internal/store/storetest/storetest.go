@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"intake/unit, day and status":               intakeLoad,
 		"donations/every field is kept":             donationFields,
 		"donations/texts are kept as they are":      donationTexts,
+		"texts/what an engine refuses":              textsRefused,
 		"donations/version conflict":                donationConflict,
 		"donations/one of many writers wins":        donationOneWinner,
 		"donations/filter and pages":                donationFilter,
