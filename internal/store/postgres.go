@@ -37,9 +37,9 @@ const (
 	lastWords = 2 * time.Second
 )
 
-// writerLock is the number of our advisory locks, of which there is one in each
-// schema. hashtext is that of the server, and so the same for all nodes.
-const writerLock = `1279349316, hashtext(COALESCE(current_schema(), ''))`
+// writerLock waits until the transaction is the only one that writes. The lock's
+// number is ours and the schema's; hashtext is the server's, the same for all nodes.
+const writerLock = `SELECT pg_advisory_xact_lock(1279349316, hashtext(COALESCE(current_schema(), '')))`
 
 func openPostgres(address string) (*Store, error) {
 	c, err := pgx.ParseConfig(address)
@@ -51,11 +51,12 @@ func openPostgres(address string) (*Store, error) {
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectTime
 	}
-	migrations := c.Copy() // takes its time
+	migrations := c.Copy()
 	for name, value := range map[string]string{
 		"lock_timeout": lockTimeout, "statement_timeout": statementTimeout, "idle_in_transaction_session_timeout": idleTimeout,
 	} {
 		setDefault(c.RuntimeParams, name, value)
+		migrations.RuntimeParams[name] = "0" // a change of the schema takes its time
 	}
 	c.DialFunc = dial
 	c.BuildContextWatcherHandler = func(pc *pgconn.PgConn) ctxwatch.Handler {
@@ -69,7 +70,7 @@ func openPostgres(address string) (*Store, error) {
 	read.SetConnMaxLifetime(lifetime)
 	return &Store{write: write, read: read, engine: engine{
 		dialect: goose.DialectPostgres, folder: "postgres", ping: `SELECT 1`,
-		lock:      `SELECT pg_advisory_xact_lock(` + writerLock + `)`,
+		lock:      writerLock,
 		view:      sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		lost:      connectionLost,
 		migrating: func(ctx context.Context) (*sql.DB, func() error, error) { return migratePostgres(ctx, migrations) },
@@ -90,7 +91,8 @@ func durable(ctx context.Context, c *pgx.Conn) error {
 
 // migratePostgres opens connections of its own, which no timeout cuts in the
 // middle of a long change, and holds the writers' lock on one of them: no other
-// process migrates meanwhile, and no writer gets in the way of a change.
+// process migrates meanwhile, and no writer gets in the way of a change. The lock
+// is a transaction's, and not a session's, for the sake of poolers.
 func migratePostgres(ctx context.Context, c *pgx.ConnConfig) (_ *sql.DB, end func() error, err error) {
 	db := stdlib.OpenDB(*c)
 	defer func() {
@@ -105,14 +107,14 @@ func migratePostgres(ctx context.Context, c *pgx.ConnConfig) (_ *sql.DB, end fun
 	if encoding != "UTF8" {
 		return nil, nil, fmt.Errorf("the database keeps text as %s: create it with ENCODING 'UTF8'", encoding)
 	}
-	holder, err := db.Conn(ctx)
+	holder, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err := holder.ExecContext(ctx, `SELECT pg_advisory_lock(`+writerLock+`)`); err != nil {
-		return nil, nil, errors.Join(err, holder.Close())
+	if _, err := holder.ExecContext(ctx, writerLock); err != nil {
+		return nil, nil, errors.Join(err, holder.Rollback())
 	}
-	return db, func() error { return errors.Join(holder.Close(), db.Close()) }, nil
+	return db, func() error { return errors.Join(holder.Rollback(), db.Close()) }, nil
 }
 
 // connecting says that a connection could not be made.
