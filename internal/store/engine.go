@@ -79,14 +79,14 @@ func (s *Store) Ping(ctx context.Context) error {
 // beginWrite begins the transaction that may write. Its holder is the only one,
 // over all nodes, until it has ended.
 func (s *Store) beginWrite(ctx context.Context) (*sql.Tx, error) {
-	return s.begin(ctx, s.write, nil, s.engine.lock)
+	return s.transaction(ctx, s.write, nil, s.engine.lock)
 }
 
 // beginRead begins a transaction that sees one state.
 func (s *Store) beginRead(ctx context.Context) (*sql.Tx, context.CancelFunc, error) {
 	life, cancel := context.WithCancel(ctx)
 	late := time.AfterFunc(readTime, cancel)
-	tx, err := s.begin(life, s.read, &s.engine.view, "")
+	tx, err := s.transaction(life, s.read, &s.engine.view, "")
 	if inTime := late.Stop(); !inTime && ctx.Err() == nil {
 		if err == nil {
 			_ = tx.Rollback()
@@ -101,10 +101,10 @@ func (s *Store) beginRead(ctx context.Context) (*sql.Tx, context.CancelFunc, err
 	return tx, cancel, nil
 }
 
-// begin begins a transaction. Connections of the pool that were cut while nobody
+// transaction begins one. Connections of the pool that were cut while nobody
 // looked show when they are used; nothing has been done yet then, so the next one
 // is taken. There are no more than those that were open.
-func (s *Store) begin(ctx context.Context, db *sql.DB, opts *sql.TxOptions, lock string) (*sql.Tx, error) {
+func (s *Store) transaction(ctx context.Context, db *sql.DB, opts *sql.TxOptions, lock string) (*sql.Tx, error) {
 	for spare := db.Stats().OpenConnections; ; spare-- {
 		tx, err := db.BeginTx(ctx, opts)
 		if err == nil && lock != "" {
