@@ -49,7 +49,7 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	case "postgres", "postgresql":
 		s, err = openPostgres(address)
 	default:
-		return nil, fmt.Errorf("store: database address begins with %.20q; known are sqlite: and postgres:", scheme)
+		return nil, fmt.Errorf("store: database address begins with %.20q, and not with sqlite: or postgres", scheme)
 	}
 	if err != nil {
 		return nil, err
