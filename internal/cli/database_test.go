@@ -12,8 +12,14 @@ import (
 // Every command that names the database does so without its password.
 func TestDatabaseCommands(t *testing.T) {
 	for name, address := range map[string]func(*testing.T) string{
-		"SQLite":     func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "larder.db") },
-		"PostgreSQL": func(t *testing.T) string { return strings.Replace(pgtest.Database(t), "larder@", "larder:s3cret@", 1) },
+		"SQLite": func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "larder.db") },
+		"PostgreSQL": func(t *testing.T) string {
+			address, err := pgtest.Shared(t).Database()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.Replace(address, "larder@", "larder:s3cret@", 1)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			env := map[string]string{"DATABASE_URL": address(t), "DATA_DIR": t.TempDir(), "PORT": freePort(t)}

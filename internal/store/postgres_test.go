@@ -285,17 +285,7 @@ func TestMigrationWaitsForWriters(t *testing.T) {
 // Two Larders in one database, each with a schema of its own, know nothing of each
 // other.
 func TestSchemasAreApart(t *testing.T) {
-	c, address := pgtest.Shared(t), pgtest.Database(t)
-	u, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, schema := range []string{"a", "b"} {
-		if _, err := c.Run("psql", "--dbname="+u.Path[1:], "--command=CREATE SCHEMA "+schema); err != nil {
-			t.Fatal(err)
-		}
-	}
-	a, b := openAt(t, address+"&search_path=a"), openAt(t, address+"&search_path=b")
+	a, b := openAt(t, pgtest.Database(t)), openAt(t, pgtest.Database(t)) // which are schemas
 	update(t, a, func(tx *store.Tx) error {
 		update(t, b, func(tx *store.Tx) error {
 			_, err := tx.Append(t.Context(), draft("b", 1))

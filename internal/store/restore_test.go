@@ -25,7 +25,15 @@ func TestRestoreOfPostgresIsANewEpoch(t *testing.T) {
 	if statement == "" {
 		t.Fatal("docs/operations.md has no statement for a new epoch")
 	}
-	c, address := pgtest.Shared(t), pgtest.Database(t)
+	c := pgtest.Shared(t)
+	address, err := c.Database()
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored, err := c.Database()
+	if err != nil {
+		t.Fatal(err)
+	}
 	st := openAt(t, address)
 	update(t, st, func(tx *store.Tx) error {
 		if err := tx.InsertAccount(t.Context(), newDonor(), "hash"); err != nil {
@@ -44,14 +52,10 @@ func TestRestoreOfPostgresIsANewEpoch(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(strings.TrimSpace(where), "..", filepath.Base(t.TempDir())+".dump")
-	name := func(address string) string {
-		return regexp.MustCompile(`/(larder\d+)\?`).FindStringSubmatch(address)[1]
-	}
-	restored := pgtest.Database(t)
 	for _, step := range [][]string{
-		{"pg_dump", "--format=custom", "--file=" + file, "--dbname=" + name(address)},
-		{"pg_restore", "--clean", "--if-exists", "--no-owner", "--dbname=" + name(restored), file},
-		{"psql", "--dbname=" + name(restored), "--command=" + statement},
+		{"pg_dump", "--format=custom", "--file=" + file, "--dbname=" + pgtest.Name(address)},
+		{"pg_restore", "--clean", "--if-exists", "--no-owner", "--dbname=" + pgtest.Name(restored), file},
+		{"psql", "--dbname=" + pgtest.Name(restored), "--command=" + statement},
 	} {
 		if _, err := c.Run(step[0], step[1:]...); err != nil {
 			t.Fatal(err)

@@ -1,8 +1,9 @@
 // Package pgtest starts PostgreSQL clusters of their own for tests, from the
 // installed binaries: a temporary folder, a Unix socket and no port.
 //
-// [Database] gives each test an empty database in one cluster that all tests of
-// the binary share. [Start] starts a cluster that a test may stop at will.
+// [Database] gives each test an empty schema in one cluster that all tests of the
+// binary share: making a database takes far longer. [StartFor] starts a cluster
+// that a test may stop at will.
 //
 // A cluster ends with the process that started it, however that ends: a shell
 // beside it waits for the end of its input, stops the server and removes the folder.
@@ -200,12 +201,53 @@ func Shared(tb testing.TB) *Cluster {
 	return c
 }
 
-// Database returns the address of an empty database in the shared cluster.
+// schemas hands out the schemas of the shared cluster, made many at once.
+var schemas struct {
+	sync.Mutex
+	address string // of the database that they are in
+	made    int
+	given   int
+}
+
+// Database returns the address of an empty schema in the shared cluster, which to
+// Larder is a database.
 func Database(tb testing.TB) string {
 	tb.Helper()
-	address, err := Shared(tb).Database()
-	check(tb, err)
-	return address
+	c := Shared(tb)
+	schemas.Lock()
+	defer schemas.Unlock()
+	if schemas.given == schemas.made {
+		check(tb, more(c))
+	}
+	schemas.given++
+	return fmt.Sprintf("%s&search_path=test%d", schemas.address, schemas.given)
+}
+
+func more(c *Cluster) (err error) {
+	if schemas.address == "" {
+		if schemas.address, err = c.Database(); err != nil {
+			return err
+		}
+	}
+	var sql strings.Builder
+	const batch = 100
+	for i := range batch {
+		fmt.Fprintf(&sql, "CREATE SCHEMA test%d; ", schemas.made+1+i)
+	}
+	if _, err := c.Run("psql", "--dbname="+Name(schemas.address), "--command="+sql.String()); err != nil {
+		return err
+	}
+	schemas.made += batch
+	return nil
+}
+
+// Name returns the name of the database of an address.
+func Name(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		panic("pgtest: " + err.Error())
+	}
+	return strings.TrimPrefix(u.Path, "/")
 }
 
 // StartFor starts a cluster for one test.
