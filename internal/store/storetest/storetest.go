@@ -38,6 +38,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"log/pages and bounds":                      logPages,
 		"log/visible in order":                      logVisibleInOrder,
 		"log/history of one subject":                logHistory,
+		"log/prune takes a prefix":                  pruneTakesAPrefix,
+		"log/prune everything":                      pruneEverything,
 		"accounts/every field is kept":              accountFields,
 		"accounts/e-mail is unique without case":    accountEmail,
 		"accounts/credentials":                      accountCredentials,
