@@ -3,8 +3,10 @@
 //
 // # Guarantees
 //
-//   - Update runs one transaction: the rows and the records appended in it
-//     commit together or not at all. It is the only way to write.
+//   - Update runs a function in a transaction: its rows and the records that it
+//     appended commit together or not at all. It is the only way to write.
+//   - Functions of callers who wait share a transaction (group.go). None is hurt by
+//     another's failure, save that of the commit itself.
 //   - When Update returns nil the change is durable (SQLite in WAL mode with
 //     synchronous FULL).
 //   - Sequence numbers become visible in order: a reader that saw n never finds

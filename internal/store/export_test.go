@@ -17,3 +17,9 @@ func (t *Tx) Exec(ctx context.Context, statement string) error {
 
 // ReadConnections is the number of connections that only read.
 const ReadConnections = readers
+
+// Bounds of group commit.
+const (
+	MaxWaiting = maxWaiting
+	Patience   = patience
+)

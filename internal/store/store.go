@@ -39,6 +39,7 @@ type Store struct {
 	write *sql.DB // one connection: SQLite has one writer, waiting in Go is cheaper than in SQLite
 	read  *sql.DB
 	epoch string
+	group group
 }
 
 // Open opens the database of that address, `sqlite:PATH`, without touching the
@@ -182,28 +183,18 @@ func newEpoch() string {
 // Tx is a transaction: one consistent state, and in Update the right to change
 // it. It is valid only during the call that it was given to.
 type Tx struct {
-	tx    *sql.Tx
+	tx    *statements
 	epoch string
-}
-
-// Update runs fn in a transaction that may write and commits it if fn returns
-// nil. Otherwise, and when fn panics, nothing of it happened.
-func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
-	return transact(ctx, s.write, s.epoch, nil, fn)
 }
 
 // View runs fn on one consistent state that it can't change.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
-	return transact(ctx, s.read, s.epoch, &sql.TxOptions{ReadOnly: true}, fn)
-}
-
-func transact(ctx context.Context, db *sql.DB, epoch string, opts *sql.TxOptions, fn func(*Tx) error) error {
-	tx, err := db.BeginTx(ctx, opts)
+	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return unavailable(err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
-	err = fn(&Tx{tx: tx, epoch: epoch})
+	err = fn(&Tx{tx: &statements{tx: tx}, epoch: s.epoch})
 	if err == nil {
 		err = unavailable(tx.Commit())
 	}
