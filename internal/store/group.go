@@ -56,12 +56,13 @@ type turn struct {
 // batch is a transaction and those whose work is in it. It belongs to whoever has
 // the turn; the others only wait for done. Its zero tx has not begun.
 type batch struct {
-	tx     *sql.Tx
-	cancel context.CancelFunc
-	begun  time.Time
-	size   int
-	done   chan struct{} // closed when err is known
-	err    error
+	tx       *sql.Tx
+	prepared *prepared
+	cancel   context.CancelFunc
+	begun    time.Time
+	size     int
+	done     chan struct{} // closed when err is known
+	err      error
 }
 
 func newBatch() *batch { return &batch{done: make(chan struct{})} }
@@ -207,7 +208,7 @@ func (s *Store) work(ctx context.Context, b *batch, fn func(*Tx) error) (kept bo
 			return false, unavailable(err)
 		}
 	}
-	st := &statements{tx: b.tx, shared: true}
+	st := &statements{tx: b.tx, shared: true, prepared: b.prepared}
 	err = fn(&Tx{tx: st, epoch: s.epoch})
 	if err == nil {
 		err = unavailable(st.failed)
@@ -234,10 +235,11 @@ func (s *Store) begin(ctx context.Context, b *batch) error {
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	late := time.AfterFunc(patience, cancel)
 	stays := context.AfterFunc(ctx, cancel)
+	s.prepared.prepare(own, s.write)
 	tx, err := s.write.BeginTx(own, nil)
 	inTime, present := late.Stop(), stays()
 	if err == nil && inTime && present {
-		b.tx, b.cancel, b.begun = tx, cancel, time.Now()
+		b.tx, b.prepared, b.cancel, b.begun = tx, &s.prepared, cancel, time.Now()
 		return nil
 	}
 	if err == nil {
@@ -254,7 +256,8 @@ func (s *Store) begin(ctx context.Context, b *batch) error {
 
 // exec runs a statement of the transaction's own, whatever became of ctx.
 func (b *batch) exec(ctx context.Context, statement string) error {
-	_, err := b.tx.ExecContext(context.WithoutCancel(ctx), statement)
+	st := statements{tx: b.tx, prepared: b.prepared}
+	_, err := st.ExecContext(context.WithoutCancel(ctx), statement)
 	return err
 }
 

@@ -39,7 +39,9 @@ type Store struct {
 	write *sql.DB // one connection: SQLite has one writer, waiting in Go is cheaper than in SQLite
 	read  *sql.DB
 	epoch string
-	group group
+
+	group    group
+	prepared prepared
 }
 
 // Open opens the database of that address, `sqlite:PATH`, without touching the
@@ -68,7 +70,7 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	}
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	s := &Store{write: write, read: read}
+	s := &Store{write: write, read: read, prepared: newPrepared()}
 	if err := s.Ping(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), s.Close())
 	}
@@ -76,11 +78,12 @@ func Open(ctx context.Context, address string) (*Store, error) {
 }
 
 // dsn is the driver's address of a file: WAL so that readers and the writer do
-// not wait for each other, FULL so that committed means durable, and a bounded
-// wait for another process (the command line beside a running server). q holds
-// what differs between the writer and the readers.
+// not wait for each other, FULL so that committed means durable, a bounded wait
+// for another process (the command line beside a running server), and what a
+// savepoint keeps in memory, not in a file. q holds what differs between the
+// writer and the readers.
 func dsn(path string, q url.Values) string {
-	q["_pragma"] = []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"}
+	q["_pragma"] = []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)"}
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
 }
 

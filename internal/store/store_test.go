@@ -72,7 +72,7 @@ func draft(subject string, version int64) eventlog.Draft {
 func TestCommittedMeansDurable(t *testing.T) {
 	st := open(t, filepath.Join(t.TempDir(), "larder.db"))
 	settings := func(tx *store.Tx) error {
-		for name, want := range map[string]string{"synchronous": "2", "journal_mode": "wal", "foreign_keys": "1", "busy_timeout": "5000"} {
+		for name, want := range map[string]string{"synchronous": "2", "journal_mode": "wal", "foreign_keys": "1", "busy_timeout": "5000", "temp_store": "2"} {
 			got, err := tx.Pragma(t.Context(), name)
 			if err != nil || got != want {
 				t.Errorf("PRAGMA %s: got %q, %v, want %q", name, got, err, want)
