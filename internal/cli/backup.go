@@ -40,7 +40,7 @@ func backup(ctx context.Context, env Env, args []string) error {
 	}
 	_, err = fmt.Fprintf(env.Stdout, "%s holds everything up to position %s\n", file, head)
 	if cfg.JWTSecret == "" {
-		_, noteErr := fmt.Fprintf(env.Stderr, "note: %s is not in it; keep a copy of it, too, or every token becomes void with a new one\n",
+		_, noteErr := fmt.Fprintf(env.Stdout, "note: %s is not in it; keep a copy of it, too, or every token becomes void with a new one\n",
 			filepath.Join(cfg.DataDir, "jwt-secret"))
 		err = errors.Join(err, noteErr)
 	}

@@ -102,9 +102,9 @@ func TestBackupCommandLine(t *testing.T) {
 	if _, stderr, code := run(t, env, "migrate"); code != 0 {
 		t.Fatal(stderr)
 	}
-	_, stderr, code := run(t, env, "backup", filepath.Join(folder, "a"))
-	if code != 0 || !strings.Contains(stderr, filepath.Join(folder, "jwt-secret")+" is not in it") {
-		t.Errorf("backup: %d %q", code, stderr)
+	stdout, stderr, code := run(t, env, "backup", filepath.Join(folder, "a"))
+	if code != 0 || stderr != "" || !strings.Contains(stdout, filepath.Join(folder, "jwt-secret")+" is not in it") {
+		t.Errorf("backup: %d %q %q", code, stdout, stderr)
 	}
 	if _, err := os.Stat(filepath.Join(folder, "a")); err != nil {
 		t.Error(err)
