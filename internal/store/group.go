@@ -232,6 +232,11 @@ func (s *Store) work(ctx context.Context, b *batch, fn func(*Tx) error) (kept bo
 // begin opens the transaction of b. It ends with no context from then on: it is
 // others' as well. A store that can't begin one has no use for those who wait.
 func (s *Store) begin(ctx context.Context, b *batch) error {
+	if err := s.file.inPlace(); err != nil {
+		err = unavailable(err)
+		s.group.refuse(err)
+		return err
+	}
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	late := time.AfterFunc(patience, cancel)
 	stays := context.AfterFunc(ctx, cancel)

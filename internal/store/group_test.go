@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -203,4 +205,80 @@ func TestContextInterruptsNoStatement(t *testing.T) {
 		}
 	}
 	wantDonations(t, st, "d1")
+}
+
+// TestFullDisk has the disk be full in the middle of a shared transaction: some of
+// it may be lost, but what was acknowledged is there, and nothing else is.
+func TestFullDisk(t *testing.T) {
+	inBubble(t, func(t *testing.T, st *store.Store) {
+		pages := func(limit string) {
+			update(t, st, func(tx *store.Tx) error { return tx.Exec(t.Context(), `PRAGMA max_page_count = `+limit) })
+		}
+		pages("1") // no more than there are
+		acknowledged, refused := map[string]bool{}, 0
+		for round := range 20 {
+			let := make(chan struct{})
+			calls := map[string]<-chan error{}
+			holder := begin(t.Context(), st, blocked(let))
+			for i := range 8 {
+				d := newDonation(fmt.Sprintf("%d-%d", round, i))
+				d.Description = strings.Repeat("x", 300)
+				calls[d.ID] = begin(t.Context(), st, insert(t.Context(), d))
+			}
+			close(let)
+			<-holder
+			for id, c := range calls {
+				if err := <-c; err == nil {
+					acknowledged[id] = true
+				} else if refused++; !errors.Is(err, store.ErrUnavailable) {
+					t.Errorf("%s: got %v, want ErrUnavailable", id, err)
+				}
+			}
+		}
+		if refused == 0 {
+			t.Error("the disk was never full")
+		}
+		wantExactly := func() {
+			t.Helper()
+			got := map[string]bool{}
+			for _, r := range dump(t, st).Records {
+				got[r.Subject] = true
+			}
+			if !maps.Equal(got, acknowledged) {
+				t.Errorf("in the log:   %v\nacknowledged: %v", got, acknowledged)
+			}
+			wantWhole(t, st, nil)
+		}
+		wantExactly()
+		pages("1000000")
+		update(t, st, insert(t.Context(), newDonation("healed")))
+		acknowledged["healed"] = true
+		wantExactly()
+	})
+}
+
+func TestStalledReadersAreNotWaitedForWithoutEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, st *store.Store) {
+		let := make(chan struct{})
+		done := make(chan error, store.ReadConnections)
+		for range store.ReadConnections {
+			go func() { done <- st.View(t.Context(), blocked(let)) }()
+		}
+		synctest.Wait()
+		start := time.Now()
+		if err := st.View(t.Context(), blocked(nil)); !errors.Is(err, store.ErrUnavailable) || time.Since(start) != store.Patience {
+			t.Errorf("got %v after %v, want ErrUnavailable after %v", err, time.Since(start), store.Patience)
+		}
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := st.View(short, blocked(nil)); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("with a deadline of its own: got %v", err)
+		}
+		close(let)
+		for range store.ReadConnections {
+			if err := <-done; err != nil {
+				t.Errorf("a slow reader: %v", err)
+			}
+		}
+	})
 }

@@ -39,6 +39,7 @@ type Store struct {
 	write *sql.DB // one connection: SQLite has one writer, waiting in Go is cheaper than in SQLite
 	read  *sql.DB
 	epoch string
+	file  *watchedFile // nil: the database is no file of ours
 
 	group    group
 	prepared prepared
@@ -74,6 +75,9 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	if err := s.Ping(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), s.Close())
 	}
+	if s.file, err = watchFile(path); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 
@@ -90,8 +94,12 @@ func dsn(path string, q url.Values) string {
 // Close closes the database; transactions that run are waited for.
 func (s *Store) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
 
-// Ping reads from the database, so that a file that is no database is found.
+// Ping reads from the database, so that a file that is no database, or is gone, is
+// found.
 func (s *Store) Ping(ctx context.Context) error {
+	if err := s.file.inPlace(); err != nil {
+		return unavailable(err)
+	}
 	var n int
 	return unavailable(s.read.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&n))
 }
@@ -192,7 +200,12 @@ type Tx struct {
 
 // View runs fn on one consistent state that it can't change.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	conn, err := s.reader(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close() //nolint:errcheck // it only goes back to the others
+	tx, err := conn.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return unavailable(err)
 	}
