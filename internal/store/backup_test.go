@@ -117,7 +117,7 @@ func TestBackupUnderWrites(t *testing.T) {
 func TestBackupRefuses(t *testing.T) {
 	folder := t.TempDir()
 	path, there, damaged := filepath.Join(folder, "larder.db"), filepath.Join(folder, "there"), filepath.Join(folder, "damaged.db")
-	filled(t, path, 300)
+	filled(t, path, 60)
 	damage(t, path, damaged)
 	if err := os.WriteFile(there, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
@@ -205,7 +205,7 @@ func TestRestore(t *testing.T) {
 func TestRestoreRefuses(t *testing.T) {
 	folder := t.TempDir()
 	path, text := filepath.Join(folder, "larder.db"), filepath.Join(folder, "text.db")
-	filled(t, path, 300)
+	filled(t, path, 60)
 	before := content(t, path)
 	damage(t, path, filepath.Join(folder, "damaged.db"))
 	if err := os.WriteFile(text, []byte("no database"), 0o600); err != nil {
@@ -231,7 +231,7 @@ func TestRestoreRefuses(t *testing.T) {
 func TestRestoreWhereNothingIsLeft(t *testing.T) {
 	folder := t.TempDir()
 	backup, path := filepath.Join(folder, "backup.db"), filepath.Join(folder, "new", "larder.db")
-	filled(t, backup, 300)
+	filled(t, backup, 60)
 	want := content(t, backup).Records
 	restored := func(what string, damaged, kept bool) {
 		t.Helper()

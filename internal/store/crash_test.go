@@ -84,7 +84,7 @@ func TestCrashLosesNothingAcknowledged(t *testing.T) {
 		t.Fatal(err)
 	}
 	acknowledged := map[string]int64{}
-	for round, lines := range []int{1, 200, 1000, 3000} {
+	for round, lines := range []int{1, 200, 500, 1500} {
 		killAfter(t, path, fmt.Sprintf("round%d", round), lines, acknowledged)
 		st := open(t, path)
 		wantWhole(t, st, acknowledged)

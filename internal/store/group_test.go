@@ -191,7 +191,7 @@ func TestContextInterruptsNoStatement(t *testing.T) {
 		calls <- st.Update(ctx, func(tx *store.Tx) error {
 			time.AfterFunc(time.Millisecond, cancel)
 			return tx.Exec(ctx, `INSERT INTO events (type, subject, version, everyone, payload, at)
-				WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)
+				WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
 				SELECT '', '', 1, 1, '{}', sum(i) FROM n`)
 		})
 	}()
