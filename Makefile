@@ -78,6 +78,10 @@ bench-peers: ## Compare our server with its peers, flags in BENCH; Linux, Node, 
 	go -C test/bench test ./...
 	go -C test/bench run . $(BENCH)
 
+.PHONY: pg
+pg: ## Run a PostgreSQL of your own and print its address; Ctrl-C removes it
+	go run ./test/pg
+
 .PHONY: build
 build: ## Build everything, and the static program bin/larder
 	go build ./...

@@ -79,7 +79,11 @@ var may = map[string][]string{
 	// Only tests import these: see testOnly.
 	"internal/store/storetest": {"internal/account", "internal/donation", "internal/eventlog", "internal/geo", "internal/store"},
 	"internal/testkit":         {anything},
+	"internal/testkit/pgtest":  {},
 	"internal/testkit/wire":    {"engineio", "socketio"},
+
+	// A database of one's own, for developers.
+	"test/pg": {"internal/testkit/pgtest"},
 
 	// A program for the official protocol suites, on the public API alone.
 	"test/conformance": {"engineio", "socketio"},
@@ -94,7 +98,7 @@ var may = map[string][]string{
 var modules = map[string][]string{
 	"engineio":                 {"github.com/gobwas/ws"},
 	"client":                   {"github.com/gobwas/ws"},
-	"internal/store":           {"github.com/pressly/goose/v3", "modernc.org/sqlite"},
+	"internal/store":           {"github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", "modernc.org/sqlite"},
 	"internal/store/storetest": {"github.com/google/go-cmp", "pgregory.net/rapid"},
 	"internal/auth":            {"github.com/golang-jwt/jwt/v5", "github.com/google/uuid", "golang.org/x/crypto"},
 	"internal/command":         {"github.com/google/uuid"},
@@ -126,7 +130,9 @@ var why = map[string]string{
 var pure = []string{"internal/account", "internal/donation", "internal/feed", "internal/geo"}
 
 // testOnly packages must never be linked into the program.
-var testOnly = []string{"internal/store/storetest", "internal/testkit", "internal/testkit/wire"}
+var testOnly = []string{
+	"internal/store/storetest", "internal/testkit", "internal/testkit/pgtest", "internal/testkit/wire", "test/pg",
+}
 
 // mayStart lists the packages whose code may start a goroutine. Everything
 // else is a blocking Run(ctx) error that internal/node starts. internal/cli does
@@ -139,7 +145,7 @@ var mayMakeContext = slices.Concat([]string{"cmd/larder", "internal/cli", "inter
 
 // mayExit lists the programs beside cmd: only their package main may end the
 // process.
-var mayExit = []string{"test/conformance", "test/interop/engine"}
+var mayExit = []string{"test/conformance", "test/interop/engine", "test/pg"}
 
 // notClauses look like a clause and are none.
 var notClauses = []string{"P-256", "P-384", "P-521"}

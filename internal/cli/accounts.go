@@ -167,7 +167,7 @@ func migrate(ctx context.Context, env Env, args []string) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(env.Stdout, "%s: %d migrations applied\n", cfg.DatabaseURL, len(applied))
+		_, err = fmt.Fprintf(env.Stdout, "%s: %d migrations applied\n", cfg.DatabaseAddress(), len(applied))
 		return err
 	case "status":
 		return migrationStatus(ctx, env, st)

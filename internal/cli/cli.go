@@ -1,5 +1,5 @@
 // Package cli is the command line of Larder: larder serve, migrate, user, token,
-// tail, demo, doctor, version.
+// tail, demo, doctor, backup, restore, version.
 //
 // Each subcommand parses its own flags, reports to the writers that it is given
 // and returns an error for people; Run turns that into an exit code. Nothing here
@@ -50,6 +50,8 @@ func subcommands() []subcommand {
 		{"user", "add an account: larder user add --email … --role …", user},
 		{"token", "mint a token for a known account", token},
 		{"migrate", "bring the database schema up to date, or show its state", migrate},
+		{"backup", "copy the SQLite database to a file, also under a running server", backup},
+		{"restore", "put a backup in the place of the database, with the server stopped", restore},
 		{"version", "print the version", version},
 	}
 }

@@ -17,7 +17,7 @@ import (
 func (d *checkup) setUp(ctx context.Context, cfg config.Config, found finding) {
 	d.port(ctx, cfg, found)
 	d.dataFolder(cfg.DataDir)
-	d.database(ctx, cfg.DatabaseURL)
+	d.database(ctx, cfg)
 	d.secret(cfg)
 	if found == nothingAnswers {
 		d.hint("no server answers at %s; larder serve starts one", d.base)
@@ -81,13 +81,15 @@ func writable(folder string, st fs.FileInfo) error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-func (d *checkup) database(ctx context.Context, address string) {
-	path, _ := strings.CutPrefix(address, "sqlite:")
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		d.ok("database %s: will be made", address)
-		return
+func (d *checkup) database(ctx context.Context, cfg config.Config) {
+	address := cfg.DatabaseAddress()
+	if path, ok := strings.CutPrefix(address, "sqlite:"); ok {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			d.ok("database %s: will be made", address)
+			return
+		}
 	}
-	pending, err := pendingMigrations(ctx, address)
+	pending, err := pendingMigrations(ctx, cfg.DatabaseURL)
 	switch {
 	case err != nil:
 		d.fail("database %s: does not open: %v", address, err)

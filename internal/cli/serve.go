@@ -57,7 +57,7 @@ func greet(w io.Writer, cfg config.Config, n *node.Node) {
 	fmt.Fprintf(&b, "  Board      %s\n", n.URL())
 	fmt.Fprintf(&b, "  Socket.IO  io(%q, { auth: { token } })\n", n.URL()+"/donations")
 	fmt.Fprintf(&b, "  Health     %s/health\n\n", n.URL())
-	fmt.Fprintf(&b, "  Database   %s\n", cfg.DatabaseURL)
+	fmt.Fprintf(&b, "  Database   %s\n", cfg.DatabaseAddress())
 	fmt.Fprintf(&b, "  Browsers   may come from %s (FRONTEND_URL) and from this address\n", strings.Join(cfg.FrontendURLs, ", "))
 	made := n.MadeUp()
 	switch {

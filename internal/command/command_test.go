@@ -15,6 +15,7 @@ import (
 	"larder/internal/donation"
 	"larder/internal/eventlog"
 	"larder/internal/store"
+	"larder/internal/testkit/pgtest"
 )
 
 // world is a service on a new store with a few people in it.
@@ -30,7 +31,18 @@ type world struct {
 // Each has its name as id. The day begins at midnight in UTC.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	st, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "larder.db"))
+	return newWorldAt(t, "sqlite:"+filepath.Join(t.TempDir(), "larder.db"))
+}
+
+// eachEngine runs a test in a world on each engine.
+func eachEngine(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Run("SQLite", func(t *testing.T) { test(t, newWorld(t)) })
+	t.Run("PostgreSQL", func(t *testing.T) { test(t, newWorldAt(t, pgtest.Database(t))) })
+}
+
+func newWorldAt(t *testing.T, address string) *world {
+	t.Helper()
+	st, err := store.Open(t.Context(), address)
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}

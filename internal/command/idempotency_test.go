@@ -224,3 +224,47 @@ func TestRegistrationRepeated(t *testing.T) {
 		return err
 	})
 }
+
+// TestKeyTellsAnUnknownOutcome has a claim end in an error although it becomes
+// durable later, as when the store stalls in the commit: whoever asks again with
+// the same key finds out.
+func TestKeyTellsAnUnknownOutcome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		id := w.list()
+		claim := func() (command.Done, error) { return w.do("ngo", "k", id, donation.Claim) }
+		first, second := make(chan struct{}), make(chan struct{})
+		slow := make(chan error, 2)
+		stall := func(let chan struct{}) {
+			go func() { slow <- w.store.Update(w.ctx, func(*store.Tx) error { <-let; return nil }) }()
+			synctest.Wait()
+		}
+		stall(first)
+		claimed := make(chan error)
+		go func() {
+			_, err := claim()
+			claimed <- err
+		}()
+		synctest.Wait()
+		stall(second)
+		close(first) // the claim does its work, and waits behind the second for the commit
+		wantErr(t, "the claim", <-claimed, store.ErrUnavailable)
+		close(second)
+		for range 2 {
+			if err := <-slow; err != nil && !errors.Is(err, store.ErrUnavailable) {
+				t.Error(err)
+			}
+		}
+		wakes := w.wakes.Load()
+		done, err := claim()
+		if err != nil || done.Donation.ClaimedByID != "ngo" || done.Donation.Version != 2 {
+			t.Errorf("asked again: got %+v, %v", done.Donation, err)
+		}
+		if got := len(w.log(id)); got != 2 {
+			t.Errorf("the log holds %d records, want 2", got)
+		}
+		if got := w.karma("ngo"); got != 10 || w.wakes.Load() != wakes {
+			t.Errorf("karma %d, want 10; woken %d times for an old answer", got, w.wakes.Load()-wakes)
+		}
+	})
+}

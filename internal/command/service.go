@@ -24,10 +24,6 @@ const MaxKey = 200
 // ErrKeyReused is a key that came before with another command.
 var ErrKeyReused = errors.New("idempotency key was used for another request")
 
-// attempts bounds how often a command is run anew when somebody else changed its
-// subject between reading and writing.
-const attempts = 5
-
 // Service runs commands on a store.
 type Service struct {
 	store     *store.Store
@@ -70,22 +66,17 @@ func execute[T any](ctx context.Context, s *Service, by By, what string, input a
 		}
 	}
 	var a answer[T]
-	for range attempts {
-		err = s.store.Update(ctx, func(tx *store.Tx) error {
-			a, replayed, err = recall[T](ctx, tx, by, print)
-			if err != nil || replayed {
-				return err
-			}
-			a, err = decide(tx, fn)
-			if err != nil {
-				return err
-			}
-			return remember(ctx, tx, by, print, a)
-		})
-		if !errors.Is(err, store.ErrConflict) {
-			break
+	err = s.store.Update(ctx, func(tx *store.Tx) (err error) {
+		a, replayed, err = recall[T](ctx, tx, by, print)
+		if err != nil || replayed {
+			return err
 		}
-	}
+		a, err = decide(tx, fn)
+		if err != nil {
+			return err
+		}
+		return remember(ctx, tx, by, print, a)
+	})
 	if err != nil {
 		return result, false, err
 	}

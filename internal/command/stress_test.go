@@ -33,8 +33,9 @@ func atOnce(names []string, fn func(i int, name string)) {
 	group.Wait()
 }
 
-func TestCrowdClaimsOneDonation(t *testing.T) {
-	w := newWorld(t)
+func TestCrowdClaimsOneDonation(t *testing.T) { eachEngine(t, crowdClaimsOne) }
+
+func crowdClaimsOne(t *testing.T, w *world) {
 	ngos := names("crowd", crowd)
 	w.add(account.NGO, ngos...)
 	for round := range 2 {
@@ -93,8 +94,9 @@ func TestCrowdClaimsDifferentDonations(t *testing.T) {
 
 // TestCrowdDoesEverything has many people do whatever comes to them with few
 // donations, while a tailer reads along.
-func TestCrowdDoesEverything(t *testing.T) {
-	w := newWorld(t)
+func TestCrowdDoesEverything(t *testing.T) { eachEngine(t, crowdDoesEverything) }
+
+func crowdDoesEverything(t *testing.T, w *world) {
 	waker := eventlog.NewWaker()
 	w.Service = command.NewService(w.store, auth.NewPasswords(), waker.Wake, time.UTC)
 	var mu sync.Mutex
@@ -146,8 +148,9 @@ func TestCrowdDoesEverything(t *testing.T) {
 	}
 }
 
-func TestSameKeyAtOnceRunsOnce(t *testing.T) {
-	w := newWorld(t)
+func TestSameKeyAtOnceRunsOnce(t *testing.T) { eachEngine(t, sameKeyAtOnce) }
+
+func sameKeyAtOnce(t *testing.T, w *world) {
 	results := make([]string, 20)
 	atOnce(names("caller", len(results)), func(i int, _ string) {
 		d := donation.Draft{Name: "Soup", FoodType: "x", Unit: "kg", Quantity: 1, ExpiryTime: time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC)}

@@ -15,7 +15,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +30,7 @@ type Config struct {
 	FrontendURLs  []string
 	JWTSecret     string // empty: made and kept in DataDir
 	JWTTTL        time.Duration
-	DatabaseURL   string
+	DatabaseURL   string // may hold a password: show DatabaseAddress
 	DataDir       string
 	AdminEmail    string
 	AdminPassword string
@@ -64,6 +63,7 @@ type Settings struct {
 	port                                                                 int
 	jwtTTL, pingInterval, pingTimeout, connectTimeout, drainTime         time.Duration
 	wsCompression                                                        bool
+	parts                                                                databaseParts
 }
 
 // Bind adds the flags of a node to f. Flags that are there already, those of the
@@ -75,7 +75,13 @@ func Bind(f *flag.FlagSet) *Settings {
 	f.StringVar(&s.host, "host", "", "address to listen on; empty: all interfaces")
 	f.StringVar(&s.frontend, "frontend-url", "http://localhost:5173", "comma list of the origins that browsers may come from")
 	f.StringVar(&s.dataDir, "data-dir", "./data", "folder of database and secret")
-	f.StringVar(&s.database, "database-url", "", "sqlite:PATH (default: larder.db in the data folder)")
+	f.StringVar(&s.database, "database-url", "", "sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME (default: larder.db in the data folder)")
+	f.StringVar(&s.parts.host, "database-host", "", "host of PostgreSQL, or the folder of its socket: with the next five instead of database-url")
+	f.IntVar(&s.parts.port, "database-port", 0, "port of PostgreSQL (default: 5432)")
+	f.StringVar(&s.parts.user, "postgres-user", "", "user of PostgreSQL (default: postgres)")
+	f.StringVar(&s.parts.password, "postgres-password", "", "password of that user")
+	f.StringVar(&s.parts.name, "postgres-db", "", "database in PostgreSQL (default: the name of the user)")
+	f.StringVar(&s.parts.ssl, "db-ssl", "", "TLS to PostgreSQL: false, true, or an sslmode such as verify-full (default: when the server has it)")
 	f.StringVar(&s.secret, "jwt-secret", "", "secret that signs tokens, at least 16 bytes (default: made and kept in the data folder)")
 	f.DurationVar(&s.jwtTTL, "jwt-ttl", 168*time.Hour, "how long a new token is valid")
 	f.StringVar(&s.adminEmail, "super-admin-email", "", "e-mail of an admin account, added when unknown")
@@ -115,7 +121,7 @@ func (s *Settings) Load(args []string, lookup func(string) (string, bool), doten
 		return file[name]
 	}
 	faults := s.fill(value)
-	c := s.validate(value, faults)
+	c := s.validate(faults)
 	return c, faults.join()
 }
 
@@ -179,9 +185,9 @@ func (s *Settings) fill(value func(name string) string) *faults {
 	return found
 }
 
-func (s *Settings) validate(value func(name string) string, found *faults) Config {
+func (s *Settings) validate(found *faults) Config {
 	c := Config{
-		Host: s.host, Port: s.port, JWTSecret: s.secret, JWTTTL: s.jwtTTL, DatabaseURL: s.database, DataDir: s.dataDir,
+		Host: s.host, Port: s.port, JWTSecret: s.secret, JWTTTL: s.jwtTTL, DataDir: s.dataDir,
 		AdminEmail: s.adminEmail, AdminPassword: s.adminPassword, PingInterval: s.pingInterval, PingTimeout: s.pingTimeout,
 		ConnectTime: s.connectTimeout, DrainTime: s.drainTime, LogFormat: s.logFormat, Debug: s.debug,
 		MetricsToken: s.metricsToken, WSCompression: s.wsCompression,
@@ -228,14 +234,9 @@ func (s *Settings) validate(value func(name string) string, found *faults) Confi
 	if c.Timezone, err = time.LoadLocation(s.timezone); err != nil {
 		fault("timezone", "%v", err)
 	}
-	if c.DatabaseURL == "" {
-		if value("DATABASE_HOST") != "" {
-			fault("database-host", "PostgreSQL is not supported yet; unset it, or set DATABASE_URL to sqlite:PATH")
-		}
-		c.DatabaseURL = "sqlite:" + filepath.Join(c.DataDir, "larder.db")
-	}
-	if !strings.HasPrefix(c.DatabaseURL, "sqlite:") {
-		fault("database-url", "only sqlite:PATH is supported so far")
+	var where string
+	if c.DatabaseURL, where, err = s.databaseURL(); err != nil {
+		fault(where, "%v", err)
 	}
 	return c
 }

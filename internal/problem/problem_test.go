@@ -64,6 +64,7 @@ func TestFrom(t *testing.T) {
 		"conflict":           {store.ErrConflict, 503, "unavailable", "The service is unavailable for the moment, try again", true},
 		"out of time":        {fmt.Errorf("read: %w", context.DeadlineExceeded), 503, "unavailable", "The service is unavailable for the moment, try again", true},
 		"unknown":            {errors.New("secret of /etc/shadow"), 500, "internal_error", "Something went wrong on our side", true},
+		"text":               {store.ErrText, 400, "validation_failed", "Text must be UTF-8 without NUL characters", false},
 		"not found of what?": {store.ErrNotFound, 500, "internal_error", "Something went wrong on our side", true},
 		"file":               {os.ErrPermission, 500, "internal_error", "Something went wrong on our side", true},
 	} {

@@ -45,15 +45,14 @@ func (t *Tx) Credentials(ctx context.Context, email string) (a account.Account, 
 
 // InsertAccount adds an account with its password hash, or returns ErrEmailTaken.
 func (t *Tx) InsertAccount(ctx context.Context, a account.Account, hash string) error {
-	_, err := t.tx.ExecContext(ctx, `INSERT INTO accounts (`+accountColumns+`, email_key, password_hash)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
+	// No violation is provoked: PostgreSQL gives a transaction up for one.
+	res, err := t.tx.ExecContext(ctx, `INSERT INTO accounts (`+accountColumns+`, email_key, password_hash)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+		ON CONFLICT (email_key) DO NOTHING`,
 		a.ID, a.Email, a.Name, a.Role, a.Verified, a.Active, a.OrganizationName, a.OrganizationType,
 		a.Phone, a.Address, a.Latitude, a.Longitude, a.Capacity, a.CapacityUnit, a.VehicleType, a.VehicleNumber,
 		a.Available, a.TrustScore, millis(a.CreatedAt), millis(a.UpdatedAt), account.EmailKey(a.Email), hash)
-	if isUnique(err) {
-		return ErrEmailTaken
-	}
-	return unavailable(err)
+	return changedOne(res, err, ErrEmailTaken)
 }
 
 // UpdateAccount writes everything of a that can change, save the e-mail and the

@@ -28,6 +28,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// writers is how many write at once in the process that is killed: most of their
+// transactions are shared ones.
+const writers = 64
+
 // victim writes for ever: a donation with its record, then each change of it
 // with the record of that, from several goroutines. It prints what was
 // acknowledged, one "id version" a line.
@@ -40,7 +44,7 @@ func victim(ctx context.Context, path, prefix string) error {
 		return err
 	}
 	failed := make(chan error)
-	for w := range 4 {
+	for w := range writers {
 		go func() {
 			for i := 0; ; i++ {
 				d := newDonation(fmt.Sprintf("%s-%d-%d", prefix, w, i))
@@ -80,7 +84,7 @@ func TestCrashLosesNothingAcknowledged(t *testing.T) {
 		t.Fatal(err)
 	}
 	acknowledged := map[string]int64{}
-	for round, lines := range []int{1, 20, 50, 90} {
+	for round, lines := range []int{1, 200, 500, 1500} {
 		killAfter(t, path, fmt.Sprintf("round%d", round), lines, acknowledged)
 		st := open(t, path)
 		wantWhole(t, st, acknowledged)

@@ -73,7 +73,9 @@ func (t *Tx) InsertDonation(ctx context.Context, d donation.Donation) error {
 }
 
 // UpdateDonation writes what a command can change, if the stored version is the
-// one before d's; otherwise ErrConflict.
+// one before d's; otherwise ErrConflict. Transactions that write never overlap, so
+// a conflict is a mistake of the caller, who decided on what was read in another
+// transaction: to try again would hide it.
 func (t *Tx) UpdateDonation(ctx context.Context, d donation.Donation) error {
 	res, err := t.tx.ExecContext(ctx, `UPDATE donations SET
 		status = $3, claimed_by_id = $4, claimed_at = $5, estimated_pickup_time = $6, assigned_volunteer_id = $7,

@@ -98,15 +98,13 @@ func (t *Tx) records(ctx context.Context, tail string, args ...any) ([]eventlog.
 }
 
 // Prune removes the oldest records, those from before the given time and at most
-// limit of them, and returns how many. Positions before them are out of the
-// window from then on: see Tail.
+// limit of them, and returns how many. It stops at the first that is younger,
+// whatever comes after, so that no hole is left. Positions before those are out of
+// the window from then on: see Tail.
 func (t *Tx) Prune(ctx context.Context, before time.Time, limit int) (int64, error) {
-	var through int64
-	err := t.tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(seq), 0) FROM (SELECT seq, at FROM events ORDER BY seq LIMIT $1) AS oldest
-		WHERE at < $2 AND seq < COALESCE((SELECT MIN(seq) FROM (SELECT seq, at FROM events ORDER BY seq LIMIT $1) AS kept WHERE at >= $2), seq + 1)`,
-		limit, millis(before)).Scan(&through)
+	through, err := t.lastBefore(ctx, before, limit)
 	if err != nil || through == 0 {
-		return 0, unavailable(err)
+		return 0, err
 	}
 	res, err := t.tx.ExecContext(ctx, `DELETE FROM events WHERE seq <= $1`, through)
 	if err != nil {
@@ -117,6 +115,27 @@ func (t *Tx) Prune(ctx context.Context, before time.Time, limit int) (int64, err
 	}
 	n, err := res.RowsAffected()
 	return n, unavailable(err)
+}
+
+// lastBefore is the last of the oldest records, at most limit, that are from
+// before the given time; 0: none.
+func (t *Tx) lastBefore(ctx context.Context, before time.Time, limit int) (through int64, err error) {
+	rows, err := t.tx.QueryContext(ctx, `SELECT seq, at FROM events ORDER BY seq LIMIT $1`, limit)
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var seq, at int64
+		if err := rows.Scan(&seq, &at); err != nil {
+			return 0, unavailable(err)
+		}
+		if at >= millis(before) {
+			return through, nil
+		}
+		through = seq
+	}
+	return through, unavailable(rows.Err())
 }
 
 // Log is the store as the tailer reads it.

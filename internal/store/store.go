@@ -9,15 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // Errors that mean something to a caller.
@@ -25,82 +21,34 @@ var (
 	ErrNotFound    = errors.New("store: not found")
 	ErrEmailTaken  = errors.New("store: e-mail is taken")
 	ErrConflict    = errors.New("store: somebody else has changed it meanwhile")
+	ErrText        = errors.New("store: text is not UTF-8, or holds a NUL")
 	ErrUnavailable = errors.New("store: unavailable")
 )
 
 //go:embed migrations
 var migrations embed.FS
 
-// readers bounds the connections that only read.
-const readers = 4
-
 // Store is an open database.
 type Store struct {
-	write *sql.DB // one connection: SQLite has one writer, waiting in Go is cheaper than in SQLite
-	read  *sql.DB
-	epoch string
-}
+	write  *sql.DB // one connection, as there is one writer: waiting in Go is cheaper than in a database
+	read   *sql.DB
+	engine engine
+	epoch  string
+	file   *watchedFile // nil: the database is no file of ours
 
-// Open opens the database of that address, `sqlite:PATH`, without touching the
-// schema: call Migrate before anything else. The folder of PATH is made with
-// mode 0700 when it is missing.
-func Open(ctx context.Context, address string) (*Store, error) {
-	path, ok := strings.CutPrefix(address, "sqlite:")
-	if !ok {
-		scheme, _, _ := strings.Cut(address, ":")
-		return nil, fmt.Errorf("store: database address begins with %.20q; only sqlite: is supported so far", scheme)
-	}
-	if path == "" {
-		return nil, errors.New("store: database address has no path")
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("store: make data folder: %w", err)
-	}
-	write, err := sql.Open("sqlite", dsn(path, url.Values{"_txlock": {"immediate"}}))
-	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	write.SetMaxOpenConns(1)
-	read, err := sql.Open("sqlite", dsn(path, url.Values{"_query_only": {"1"}}))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("store: %w", err), write.Close())
-	}
-	read.SetMaxOpenConns(readers)
-	read.SetMaxIdleConns(readers)
-	s := &Store{write: write, read: read}
-	if err := s.Ping(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), s.Close())
-	}
-	return s, nil
-}
-
-// dsn is the driver's address of a file: WAL so that readers and the writer do
-// not wait for each other, FULL so that committed means durable, and a bounded
-// wait for another process (the command line beside a running server). q holds
-// what differs between the writer and the readers.
-func dsn(path string, q url.Values) string {
-	q["_pragma"] = []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"}
-	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
-}
-
-// Close closes the database; transactions that run are waited for.
-func (s *Store) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
-
-// Ping reads from the database, so that a file that is no database is found.
-func (s *Store) Ping(ctx context.Context) error {
-	var n int
-	return unavailable(s.read.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&n))
+	group    group
+	prepared prepared
 }
 
 // Migrate brings the schema up to date and returns the versions that it applied.
 // Any number of processes may call it at once on one database.
 func (s *Store) Migrate(ctx context.Context) ([]int64, error) {
-	p, err := s.migrations()
+	p, end, err := s.migrations(ctx)
 	if err != nil {
 		return nil, err
 	}
 	applied, err := up(ctx, p)
-	if err != nil {
+	if err = errors.Join(err, end()); err != nil {
 		return applied, fmt.Errorf("store: migrate: %w", err)
 	}
 	_, err = s.write.ExecContext(ctx,
@@ -145,12 +93,12 @@ type Migration struct {
 
 // Migrations lists the steps, oldest first.
 func (s *Store) Migrations(ctx context.Context) ([]Migration, error) {
-	p, err := s.migrations()
+	p, end, err := s.migrations(ctx)
 	if err != nil {
 		return nil, err
 	}
 	status, err := p.Status(ctx)
-	if err != nil {
+	if err = errors.Join(err, end()); err != nil {
 		return nil, fmt.Errorf("store: migration status: %w", err)
 	}
 	var list []Migration
@@ -160,16 +108,21 @@ func (s *Store) Migrations(ctx context.Context) ([]Migration, error) {
 	return list, nil
 }
 
-func (s *Store) migrations() (*goose.Provider, error) {
-	folder, err := fs.Sub(migrations, "migrations/sqlite")
+// migrations returns the steps of the schema, ready to be applied until end is
+// called.
+func (s *Store) migrations(ctx context.Context) (p *goose.Provider, end func() error, err error) {
+	folder, err := fs.Sub(migrations, "migrations/"+s.engine.folder)
 	if err != nil {
-		return nil, fmt.Errorf("store: bug: %w", err)
+		return nil, nil, fmt.Errorf("store: bug: %w", err)
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, s.write, folder)
+	db, end, err := s.engine.migrating(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("store: migrations: %w", err)
+		return nil, nil, fmt.Errorf("store: migrations: %w", err)
 	}
-	return p, nil
+	if p, err = goose.NewProvider(s.engine.dialect, db, folder); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("store: migrations: %w", err), end())
+	}
+	return p, end, nil
 }
 
 // newEpoch names a new life of the log: 60 random bits.
@@ -182,28 +135,19 @@ func newEpoch() string {
 // Tx is a transaction: one consistent state, and in Update the right to change
 // it. It is valid only during the call that it was given to.
 type Tx struct {
-	tx    *sql.Tx
+	tx    *statements
 	epoch string
-}
-
-// Update runs fn in a transaction that may write and commits it if fn returns
-// nil. Otherwise, and when fn panics, nothing of it happened.
-func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
-	return transact(ctx, s.write, s.epoch, nil, fn)
 }
 
 // View runs fn on one consistent state that it can't change.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
-	return transact(ctx, s.read, s.epoch, &sql.TxOptions{ReadOnly: true}, fn)
-}
-
-func transact(ctx context.Context, db *sql.DB, epoch string, opts *sql.TxOptions, fn func(*Tx) error) error {
-	tx, err := db.BeginTx(ctx, opts)
+	tx, release, err := s.beginRead(ctx)
 	if err != nil {
-		return unavailable(err)
+		return err
 	}
+	defer release()
 	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
-	err = fn(&Tx{tx: tx, epoch: epoch})
+	err = fn(&Tx{tx: &statements{tx: tx}, epoch: s.epoch})
 	if err == nil {
 		err = unavailable(tx.Commit())
 	}
@@ -222,18 +166,11 @@ func unavailable(err error) error {
 		return nil
 	case errors.Is(err, sql.ErrNoRows):
 		return ErrNotFound
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case connecting(err): // may hold the deadline of the attempt, which is not the caller's
+	case errors.Is(err, ErrText), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}
-
-// isUnique says whether err is a violated uniqueness.
-func isUnique(err error) bool {
-	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		return e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
-	}
-	return false
 }
 
 // millis is the stored form of a time.

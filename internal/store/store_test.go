@@ -19,6 +19,7 @@ import (
 	"larder/internal/eventlog"
 	"larder/internal/store"
 	"larder/internal/store/storetest"
+	"larder/internal/testkit/pgtest"
 )
 
 func TestSQLite(t *testing.T) {
@@ -30,7 +31,13 @@ func TestSQLite(t *testing.T) {
 // open opens and migrates the store in a file and closes it when the test ends.
 func open(t *testing.T, path string) *store.Store {
 	t.Helper()
-	st, err := store.Open(t.Context(), "sqlite:"+path)
+	return openAt(t, "sqlite:"+path)
+}
+
+// openAt does the same with the database of an address.
+func openAt(t *testing.T, address string) *store.Store {
+	t.Helper()
+	st, err := store.Open(t.Context(), address)
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
@@ -72,7 +79,7 @@ func draft(subject string, version int64) eventlog.Draft {
 func TestCommittedMeansDurable(t *testing.T) {
 	st := open(t, filepath.Join(t.TempDir(), "larder.db"))
 	settings := func(tx *store.Tx) error {
-		for name, want := range map[string]string{"synchronous": "2", "journal_mode": "wal", "foreign_keys": "1", "busy_timeout": "5000"} {
+		for name, want := range map[string]string{"synchronous": "2", "journal_mode": "wal", "foreign_keys": "1", "busy_timeout": "5000", "temp_store": "2"} {
 			got, err := tx.Pragma(t.Context(), name)
 			if err != nil || got != want {
 				t.Errorf("PRAGMA %s: got %q, %v, want %q", name, got, err, want)
@@ -118,9 +125,10 @@ func TestConnectionIsCleanAfterAFailedCommit(t *testing.T) {
 	update(t, st, func(tx *store.Tx) error { return tx.InsertDonation(t.Context(), newDonation("d1")) })
 }
 
-func TestReopenedStoreHasEverything(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "larder.db")
-	st := open(t, path)
+func TestReopenedStoreHasEverything(t *testing.T) { eachEngine(t, reopen) }
+
+func reopen(t *testing.T, address string) {
+	st := openAt(t, address)
 	update(t, st, func(tx *store.Tx) error {
 		err := errors.Join(tx.InsertAccount(t.Context(), newDonor(), "hash"), tx.InsertDonation(t.Context(), newDonation("d1")))
 		_, appendErr := tx.Append(t.Context(), draft("d1", 1))
@@ -131,7 +139,7 @@ func TestReopenedStoreHasEverything(t *testing.T) {
 		if err := st.Close(); err != nil {
 			t.Fatalf("Close: %v", err)
 		}
-		st = open(t, path)
+		st = openAt(t, address)
 		if diff := cmp.Diff(before, dump(t, st), cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("after opening again (-want +got):\n%s", diff)
 		}
@@ -181,8 +189,10 @@ func TestEpochsDiffer(t *testing.T) {
 	}
 }
 
-func TestNumbersAreNeverGivenTwice(t *testing.T) {
-	st := open(t, filepath.Join(t.TempDir(), "larder.db"))
+func TestNumbersAreNeverGivenTwice(t *testing.T) { eachEngine(t, neverTwice) }
+
+func neverTwice(t *testing.T, address string) {
+	st := openAt(t, address)
 	appendOne := func() (seq int64) {
 		update(t, st, func(tx *store.Tx) error {
 			at, err := tx.Append(t.Context(), draft("s", 1))
@@ -204,56 +214,66 @@ func TestNumbersAreNeverGivenTwice(t *testing.T) {
 	}
 }
 
+// eachEngine runs a test with the address of an empty database of each engine.
+func eachEngine(t *testing.T, test func(t *testing.T, address string)) {
+	t.Run("SQLite", func(t *testing.T) { test(t, "sqlite:"+filepath.Join(t.TempDir(), "larder.db")) })
+	t.Run("PostgreSQL", func(t *testing.T) { test(t, pgtest.Database(t)) })
+}
+
 func TestMigrateAtOnce(t *testing.T) {
 	t.Parallel() // it mostly waits for locks
-	for round := range 2 {
-		path := filepath.Join(t.TempDir(), "larder.db")
-		handles := make([]*store.Store, 8)
-		for i := range handles {
-			st, err := store.Open(t.Context(), "sqlite:"+path)
-			if err != nil {
-				t.Fatalf("Open: %v", err)
-			}
-			t.Cleanup(func() { st.Close() })
-			handles[i] = st
-		}
-		var mu sync.Mutex
-		var applied []int64
-		var ready, group sync.WaitGroup
-		ready.Add(len(handles))
-		for i, st := range handles {
-			group.Go(func() {
-				ready.Done()
-				ready.Wait()
-				versions, err := st.Migrate(t.Context())
-				if err != nil {
-					t.Errorf("round %d, handle %d: %v", round, i, err)
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				applied = append(applied, versions...)
-			})
-		}
-		group.Wait()
-		slices.Sort(applied)
-		if len(slices.Compact(slices.Clone(applied))) != len(applied) || len(applied) == 0 {
-			t.Errorf("round %d: versions applied: %v, want each once", round, applied)
-		}
-		want, err := handles[0].Log().Head(t.Context())
+	for range 2 {
+		eachEngine(t, migrateAtOnce)
+	}
+}
+
+func migrateAtOnce(t *testing.T, address string) {
+	handles := make([]*store.Store, 8)
+	for i := range handles {
+		st, err := store.Open(t.Context(), address)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("Open: %v", err)
 		}
-		for i, st := range handles {
-			if got, err := st.Log().Head(t.Context()); err != nil || got != want || got.Epoch == "" {
-				t.Errorf("round %d: handle %d has the head %v (%v), another %v", round, i, got, err, want)
+		t.Cleanup(func() { st.Close() })
+		handles[i] = st
+	}
+	var mu sync.Mutex
+	var applied []int64
+	var ready, group sync.WaitGroup
+	ready.Add(len(handles))
+	for i, st := range handles {
+		group.Go(func() {
+			ready.Done()
+			ready.Wait()
+			versions, err := st.Migrate(t.Context())
+			if err != nil {
+				t.Errorf("handle %d: %v", i, err)
 			}
+			mu.Lock()
+			defer mu.Unlock()
+			applied = append(applied, versions...)
+		})
+	}
+	group.Wait()
+	slices.Sort(applied)
+	if len(slices.Compact(slices.Clone(applied))) != len(applied) || len(applied) == 0 {
+		t.Errorf("versions applied: %v, want each once", applied)
+	}
+	want, err := handles[0].Log().Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, st := range handles {
+		if got, err := st.Log().Head(t.Context()); err != nil || got != want || got.Epoch == "" {
+			t.Errorf("handle %d has the head %v (%v), another %v", i, got, err, want)
 		}
 	}
 }
 
-func TestTwoHandlesOnOneFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "larder.db")
-	first, second := open(t, path), open(t, path)
+func TestTwoHandlesOnOneDatabase(t *testing.T) { eachEngine(t, twoHandles) }
+
+func twoHandles(t *testing.T, address string) {
+	first, second := openAt(t, address), openAt(t, address)
 	var group sync.WaitGroup
 	const each = 20
 	for w, st := range []*store.Store{first, second} {
@@ -316,7 +336,7 @@ func TestOpenRefuses(t *testing.T) {
 		address string
 		want    error // nil: any
 	}{
-		"another engine":   {"postgres://localhost/larder", nil},
+		"another engine":   {"mysql://localhost/larder", nil},
 		"no scheme":        {"larder.db", nil},
 		"no path":          {"sqlite:", nil},
 		"nothing":          {"", nil},

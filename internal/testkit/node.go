@@ -30,10 +30,11 @@ const Secret = "the secret of every test node"
 
 // Options say what is different from a node with default settings.
 type Options struct {
-	DataDir string               // empty: a temporary one
-	Config  func(*config.Config) // changes settings before the node is built
-	Network *wire.Listener       // nil: a free TCP port of this machine
-	Wire    *Logs                // where wire logs go; nil: nowhere
+	DataDir  string               // empty: a temporary one
+	Database string               // its address; empty: SQLite in DataDir
+	Config   func(*config.Config) // changes settings before the node is built
+	Network  *wire.Listener       // nil: a free TCP port of this machine
+	Wire     *Logs                // where wire logs go; nil: nowhere
 }
 
 // Node is a running node and its test.
@@ -69,6 +70,9 @@ func Start(tb testing.TB, o Options) *Node {
 		tb.Fatal(err)
 	}
 	n := &Node{tb: tb, Config: cfg, Logs: NewLogs(tb), ended: make(chan struct{})}
+	if o.Database != "" {
+		n.Config.DatabaseURL = o.Database
+	}
 	if o.Config != nil {
 		o.Config(&n.Config)
 	}
