@@ -38,6 +38,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"log/pages and bounds":                      logPages,
 		"log/visible in order":                      logVisibleInOrder,
 		"log/history of one subject":                logHistory,
+		"log/many at once":                          logMany,
+		"log/the oldest go":                         logPruned,
 		"accounts/every field is kept":              accountFields,
 		"accounts/e-mail is unique without case":    accountEmail,
 		"accounts/credentials":                      accountCredentials,
@@ -53,6 +55,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"donations/filter and pages":                donationFilter,
 		"donations/breaking off frees the database": donationBreak,
 		"donations/due and next expiry":             donationDue,
+		"donations/near expiry":                     donationNear,
+		"donations/many expire":                     donationsExpired,
 		"answers/kept for caller and key":           answers,
 		"answers/forgotten by age":                  answersForgotten,
 	} {
