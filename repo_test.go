@@ -45,7 +45,7 @@ var may = map[string][]string{
 		"api", "internal/account", "internal/auth", "internal/donation", "internal/eventlog", "internal/public", "internal/store",
 	},
 	"internal/query":   {"api", "internal/account", "internal/donation", "internal/eventlog", "internal/public", "internal/store"},
-	"internal/timer":   {"internal/command", "internal/store"},
+	"internal/timer":   {"internal/command", "internal/donation", "internal/store"},
 	"internal/problem": {
 		"api", "internal/account", "internal/auth", "internal/command", "internal/donation", "internal/query", "internal/store",
 	},

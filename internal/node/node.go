@@ -112,7 +112,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, wire io.Write
 	if err := n.joinLog(ctx, waker); err != nil {
 		return nil, err
 	}
-	n.timer = timer.New(n.store, commands, log)
+	n.timer = timer.New(n.store, commands, cfg.EventRetention, log)
 	n.health = telemetry.NewHealth(telemetry.Check{Name: "store", Run: n.store.Ping})
 	rest := httpapi.New(commands, queries, n.auth, httpapi.Health{
 		Health: func(ctx context.Context) api.Health { return n.health.Report(ctx, log) },
