@@ -19,7 +19,7 @@ import (
 func TestRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testkit.Start(t, testkit.Options{
-			Network: wire.Listen(), Config: func(c *config.Config) { c.EventRetention = 2 * time.Hour },
+			Network: wire.Listen(), Config: func(c *config.Config) { c.EventRetention = time.Hour },
 		})
 		donor := n.User(account.Donor)
 		watcher, ready := n.Watch(donor)
@@ -54,15 +54,16 @@ func TestRetention(t *testing.T) {
 				t.Errorf("%s: got %+v, want reason %q and %d events up to %s", when, got, reason, events, position)
 			}
 		}
+		idle(watcher, 5*time.Minute)
 		first := hear()
-		idle(watcher, 90*time.Minute)
+		idle(watcher, time.Hour)
 		second := hear()
 		want("all is kept", ready.Position, "", 2, second)
-		idle(watcher, 95*time.Minute) // past the look at three hours
+		idle(watcher, time.Hour) // past the look at two hours
 		want("before the window", ready.Position, "window", 0, second)
 		want("at the edge", first, "", 1, second)
 		want("at the head", second, "", 0, second)
-		idle(watcher, 3*time.Hour)
+		idle(watcher, time.Hour)
 		want("nothing is left, from before", first, "window", 0, second)
 		want("nothing is left, from the head", second, "", 0, second)
 		if list := testkit.Must[[]api.Donation](n, n.Get("/donations", ""), 200); len(list) != 2 {
