@@ -198,7 +198,7 @@ func (t *Tx) MarkNearExpiry(ctx context.Context, at time.Time, list []donation.D
 // version of each donation is the one before; otherwise ErrConflict. It does the
 // work of UpdateDonation for many at once.
 func (t *Tx) SaveExpired(ctx context.Context, at time.Time, list []donation.Donation) error {
-	return t.updateAll(ctx, `status = 'EXPIRED', version = $1 + 1, updated_at = $2`, ``, at, list, 1)
+	return t.updateAll(ctx, `status = 'EXPIRED', version = version + 1, updated_at = $2`, ``, at, list, 1)
 }
 
 // updateAll makes one change to many donations with a statement for each version
