@@ -50,7 +50,7 @@ var may = map[string][]string{
 		"api", "internal/account", "internal/donation", "internal/eventlog", "internal/feed", "internal/geo", "internal/public",
 		"internal/store",
 	},
-	"internal/timer": {"internal/command", "internal/store"},
+	"internal/timer": {"internal/command", "internal/donation", "internal/store"},
 	"internal/problem": {
 		"api", "internal/account", "internal/auth", "internal/command", "internal/donation", "internal/query", "internal/store",
 	},

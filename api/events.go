@@ -7,6 +7,7 @@ const (
 	EventDonationCreated       = "donation.created"
 	EventDonationClaimed       = "donation.claimed"
 	EventDonationStatusUpdated = "donation.status.updated"
+	EventDonationNearExpiry    = "donation.near_expiry"
 	EventFeedReady             = "feed.ready"
 	EventFeedPosition          = "feed.position"
 	EventFeedEntered           = "feed.entered"
@@ -66,6 +67,14 @@ type DonationStatusUpdated struct {
 	Reason         *string `json:"reason"`
 	Version        int64   `json:"version"`
 	Position       string  `json:"position,omitempty"`
+}
+
+// DonationNearExpiry says that an open donation expires soon. It has no version:
+// nothing of the donation has changed.
+type DonationNearExpiry struct {
+	DonationID string `json:"donationId"`
+	ExpiryTime Time   `json:"expiryTime"`
+	Position   string `json:"position,omitempty"`
 }
 
 // FeedReady is the first event of a socket: from Position on it hears everything

@@ -56,7 +56,9 @@ var samples = map[string]any{
 		ExpiryTime: "2026-11-03", Description: "d", Address: "a", SpecialInstructions: "s", Hygiene: json.RawMessage(`{"gloves":true}`),
 		ImageURLs: []string{"https://example.org/a"}, DonorName: "Ann", DonorID: "ignored", DonorTrustScore: json.RawMessage(`4.5`),
 	},
-	"DonationDraft.bare": api.DonationDraft{},
+	"DonationDraft.bare":     api.DonationDraft{},
+	"DonationNearExpiry":     api.DonationNearExpiry{DonationID: id, ExpiryTime: at, Position: position},
+	"DonationNearExpiry.log": api.DonationNearExpiry{DonationID: id, ExpiryTime: at},
 	"DonationStatusUpdated": api.DonationStatusUpdated{
 		DonationID: id, Status: "CANCELLED", PreviousStatus: "CLAIMED", UpdatedBy: other, UpdatedAt: at, Reason: new("spoiled"), Version: 3, Position: position,
 	},

@@ -250,6 +250,11 @@ func (t *tailer) say(ev client.Event) sentence {
 			words, colour := statusChange(d)
 			s = sentence{d.UpdatedAt.Time, d.DonationID, t.name(d.DonationID) + " " + words, colour}
 		}
+	case api.EventDonationNearExpiry:
+		var d api.DonationNearExpiry
+		if json.Unmarshal(ev.Data, &d) == nil {
+			s = sentence{s.at, d.DonationID, t.name(d.DonationID) + " expires at " + d.ExpiryTime.Local().Format(time.TimeOnly), yellow}
+		}
 	case api.EventServerDraining:
 		s.words = "the server is going away for a moment"
 	case api.EventException:

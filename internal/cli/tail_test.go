@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"larder/api"
 	"larder/internal/config"
@@ -29,6 +30,23 @@ func TestTailTellsWhatHappensInWords(t *testing.T) {
 	if strings.Contains(c.stdout.String(), "Old bread") {
 		t.Error("what happened before was shown without --after")
 	}
+	c.end(t)
+}
+
+// P-13: food that is listed with a little more than an hour left.
+func TestTailTellsOfNearExpiry(t *testing.T) {
+	url := startNode(t)
+	donor, _ := register(t, url, "DONOR", "donor@example.org")
+	c := start(t, map[string]string{"LARDER_PASSWORD": password, "LARDER_EMAIL": "donor@example.org"}, "tail", "--url", url)
+	c.stderr.await(t, "connected, position ")
+	due := time.Now().Add(time.Hour + 300*time.Millisecond)
+	_, err := donor.CreateDonation(t.Context(), api.DonationDraft{
+		Name: "Rolls", FoodType: "Bread", Unit: "kg", Quantity: 4, ExpiryTime: due.Format(time.RFC3339Nano),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.stdout.await(t, "donation.near_expiry", "Rolls expires at "+due.Format(time.TimeOnly))
 	c.end(t)
 }
 

@@ -116,50 +116,21 @@ func finish(ctx context.Context, tx *store.Tx, out donation.Outcome, callerID st
 			done.DonorKarma += points
 		}
 	}
-	for _, e := range out.Events {
-		draft, err := record(e)
-		if err != nil {
-			return Done{}, err
-		}
-		if _, err := tx.Append(ctx, draft); err != nil {
-			return Done{}, err
-		}
-	}
-	return done, nil
+	return done, write(ctx, tx, out.Events)
 }
 
-// expiryBatch bounds how many donations expire in one transaction.
-const expiryBatch = 500
-
-// ExpireDue writes down the expiry of donations whose time is over, up to a
-// bound for one transaction, and returns how many they were: the clock's own
-// command, through the same path as everybody's.
-func (s *Service) ExpireDue(ctx context.Context) (int, error) {
-	var due []donation.Donation
-	err := s.store.Update(ctx, func(tx *store.Tx) error {
-		at := now()
-		due = due[:0]
-		for d, err := range tx.Due(ctx, at, expiryBatch) {
-			if err != nil {
-				return err
-			}
-			due = append(due, d)
+// write appends events to the log.
+func write(ctx context.Context, tx *store.Tx, events []donation.Event) error {
+	drafts := make([]eventlog.Draft, 0, len(events))
+	for _, e := range events {
+		d, err := record(e)
+		if err != nil {
+			return err
 		}
-		c := donation.Command{Action: donation.Expire, By: account.SystemActor(), Reason: "time is over"}
-		for _, d := range due {
-			if _, err := carryOut(ctx, tx, d, c, at); err != nil {
-				return fmt.Errorf("expire donation %s: %w", d.ID, err)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, err
+		drafts = append(drafts, d)
 	}
-	if len(due) > 0 {
-		s.wake()
-	}
-	return len(due), nil
+	_, err := tx.Append(ctx, drafts...)
+	return err
 }
 
 // record turns an event of a donation into what the log keeps and clients get.
@@ -183,6 +154,8 @@ func record(e donation.Event) (eventlog.Draft, error) {
 			DonationID: d.ID, Status: string(d.Status), PreviousStatus: string(e.Previous), UpdatedBy: e.By,
 			UpdatedAt: api.At(e.At), Reason: api.Text(e.Reason), Version: d.Version,
 		}
+	case donation.EventNearExpiry:
+		payload = api.DonationNearExpiry{DonationID: d.ID, ExpiryTime: api.At(d.ExpiryTime)}
 	}
 	body, err := json.Marshal(payload)
 	if err != nil {

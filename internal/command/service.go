@@ -150,11 +150,3 @@ func actor(ctx context.Context, tx *store.Tx, id string) (account.Account, error
 	}
 	return a, err
 }
-
-// ForgetKeys removes the answers older than KeyLife.
-func (s *Service) ForgetKeys(ctx context.Context) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.ForgetAnswers(ctx, now().Add(-KeyLife))
-		return err
-	})
-}

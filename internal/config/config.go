@@ -45,10 +45,16 @@ type Config struct {
 	Debug         string
 	Timezone      *time.Location
 	MetricsToken  string // empty: metrics are for this machine alone
+
+	EventRetention time.Duration // how long records of the log stay; 0: for ever
 }
 
 // maxDrain bounds the drain: what stops a process kills it when it takes long.
 const maxDrain = 10 * time.Minute
+
+// minRetention bounds the retention below: clients that lost their connection must
+// be able to come back to what they missed.
+const minRetention = time.Hour
 
 // Address is where the node listens.
 func (c Config) Address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
@@ -64,6 +70,7 @@ type Settings struct {
 	jwtTTL, pingInterval, pingTimeout, connectTimeout, drainTime         time.Duration
 	wsCompression                                                        bool
 	parts                                                                databaseParts
+	eventRetention                                                       time.Duration
 }
 
 // Bind adds the flags of a node to f. Flags that are there already, those of the
@@ -92,6 +99,7 @@ func Bind(f *flag.FlagSet) *Settings {
 	f.DurationVar(&s.drainTime, "drain-time", 5*time.Second, "how long a stop may take to send many clients away in even steps; 0: all at once")
 	f.StringVar(&s.maxPayload, "max-payload", "1MB", "largest Socket.IO message")
 	f.BoolVar(&s.wsCompression, "ws-compression", false, "compress large Socket.IO messages on WebSockets: less traffic, more work")
+	f.DurationVar(&s.eventRetention, "event-retention", 720*time.Hour, "how long events are kept for clients that were away, at least 1h; 0: for ever")
 	f.StringVar(&s.timezone, "timezone", "UTC", "where the day of an NGO's daily capacity begins")
 	f.StringVar(&s.metricsToken, "metrics-token", "", "token that /metrics asks for, at least 16 bytes (default: only this machine may read it)")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -190,7 +198,7 @@ func (s *Settings) validate(found *faults) Config {
 		Host: s.host, Port: s.port, JWTSecret: s.secret, JWTTTL: s.jwtTTL, DataDir: s.dataDir,
 		AdminEmail: s.adminEmail, AdminPassword: s.adminPassword, PingInterval: s.pingInterval, PingTimeout: s.pingTimeout,
 		ConnectTime: s.connectTimeout, DrainTime: s.drainTime, LogFormat: s.logFormat, Debug: s.debug,
-		MetricsToken: s.metricsToken, WSCompression: s.wsCompression,
+		MetricsToken: s.metricsToken, WSCompression: s.wsCompression, EventRetention: s.eventRetention,
 	}
 	fault := func(name, format string, args ...any) { found.add(EnvName(name), format, args...) }
 	if c.Port < 0 || c.Port > 65535 {
@@ -214,6 +222,9 @@ func (s *Settings) validate(found *faults) Config {
 	}
 	if c.DrainTime < 0 || c.DrainTime > maxDrain {
 		fault("drain-time", "%s is not between 0 and %s", c.DrainTime, maxDrain)
+	}
+	if c.EventRetention != 0 && c.EventRetention < minRetention {
+		fault("event-retention", "%s is less than %s; 0 keeps everything", c.EventRetention, minRetention)
 	}
 	if (c.AdminEmail == "") != (c.AdminPassword == "") {
 		fault("super-admin-email", "e-mail and password of the admin go together")

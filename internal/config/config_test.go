@@ -35,7 +35,7 @@ func TestDefaults(t *testing.T) {
 	want := config.Config{
 		Port: 3000, FrontendURLs: []string{"http://localhost:5173"}, JWTTTL: 168 * time.Hour,
 		DatabaseURL: "sqlite:data/larder.db", DataDir: "./data", PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second,
-		ConnectTime: 10 * time.Second, DrainTime: 5 * time.Second, MaxPayload: 1_000_000, LogLevel: slog.LevelInfo, Timezone: time.UTC,
+		ConnectTime: 10 * time.Second, DrainTime: 5 * time.Second, EventRetention: 720 * time.Hour, MaxPayload: 1_000_000, LogLevel: slog.LevelInfo, Timezone: time.UTC,
 	}
 	sameTimezone := cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })
 	if diff := cmp.Diff(want, c, sameTimezone); err != nil || diff != "" {
@@ -83,7 +83,7 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 		"timezone": "Asia/Kolkata", "log-level": "debug", "log-format": "json", "jwt-secret": "0123456789abcdef",
 		"frontend-url": "https://a.example/, http://b.example:8080", "database-url": "sqlite:/tmp/x.db",
 		"super-admin-email": "a@example.org", "super-admin-password": "long enough", "metrics-token": "fedcba9876543210",
-		"ws-compression": "true", "database-port": "1",
+		"ws-compression": "true", "database-port": "1", "event-retention": "48h",
 	}
 	env := map[string]string{}
 	f.VisitAll(func(fl *flag.Flag) {
@@ -102,7 +102,7 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 		JWTTTL: time.Hour, DatabaseURL: "sqlite:/tmp/x.db", DataDir: "x", AdminEmail: "a@example.org", AdminPassword: "long enough",
 		PingInterval: time.Second, PingTimeout: 2 * time.Second, ConnectTime: 3 * time.Second, DrainTime: 4 * time.Second, MaxPayload: 2_000_000,
 		LogLevel: slog.LevelDebug, LogFormat: "json", Debug: "x", Timezone: c.Timezone,
-		MetricsToken: "fedcba9876543210", WSCompression: true,
+		MetricsToken: "fedcba9876543210", WSCompression: true, EventRetention: 48 * time.Hour,
 	}
 	if diff := cmp.Diff(want, c, cmp.Comparer(func(a, b *time.Location) bool { return a == b })); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -117,6 +117,7 @@ func TestBounds(t *testing.T) {
 		"PORT":            {[]string{"0", "65535"}, []string{"-1", "65536", "x", "3000.5"}},
 		"JWT_SECRET":      {[]string{"0123456789abcdef"}, []string{"0123456789abcde"}},
 		"METRICS_TOKEN":   {[]string{"0123456789abcdef"}, []string{"0123456789abcde"}},
+		"EVENT_RETENTION": {[]string{"0", "1h", "720h"}, []string{"-1h", "59m59s", "1ns", "30d", "x"}},
 		"JWT_TTL":         {[]string{"1s", "8760h"}, []string{"0", "-1h", "7d", "x"}},
 		"PING_INTERVAL":   {[]string{"1ms", "25s"}, []string{"0s", "-1s", "25", "999us"}},
 		"PING_TIMEOUT":    {[]string{"1ms"}, []string{"0s", "20"}},

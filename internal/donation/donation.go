@@ -62,7 +62,8 @@ type Donation struct {
 	DeliveredAt         *time.Time
 	DeliveredBy         string
 	CancelReason        string
-	Version             int64 // 1 when created, one more with each change
+	NearExpiryAt        *time.Time // when it was announced that it expires soon
+	Version             int64      // 1 when created, one more with each change
 	CreatedAt           time.Time
 	UpdatedAt           time.Time
 }
@@ -96,9 +97,10 @@ const (
 	EventCreated       EventType = "donation.created"
 	EventClaimed       EventType = "donation.claimed"
 	EventStatusUpdated EventType = "donation.status.updated"
+	EventNearExpiry    EventType = "donation.near_expiry" // no change: the version stays
 )
 
-// Event is one change of a donation. After is the donation as the change left it.
+// Event is one change of a donation, or its near expiry. After is the donation as the change left it.
 type Event struct {
 	Type     EventType
 	Previous Status // empty for EventCreated

@@ -108,11 +108,11 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, wire io.Write
 	}
 	n.metrics.Gauge("queue_bytes", "Bytes that wait for clients that are behind.",
 		func() float64 { return float64(n.sio.Stats().Queued) })
-	n.gateway = gateway.New(n.sio, n.auth, queries, commands, 720*time.Hour, log)
+	n.gateway = gateway.New(n.sio, n.auth, queries, commands, cfg.EventRetention, log)
 	if err := n.joinLog(ctx, waker); err != nil {
 		return nil, err
 	}
-	n.timer = timer.New(n.store, commands, log)
+	n.timer = timer.New(n.store, commands, cfg.EventRetention, log)
 	n.health = telemetry.NewHealth(telemetry.Check{Name: "store", Run: n.store.Ping})
 	rest := httpapi.New(commands, queries, n.auth, httpapi.Health{
 		Health: func(ctx context.Context) api.Health { return n.health.Report(ctx, log) },

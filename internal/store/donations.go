@@ -1,11 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,18 +19,18 @@ import (
 const donationColumns = `id, name, description, food_type, quantity, unit, hygiene, preparation_time, expiry_time,
 	latitude, longitude, address, special_instructions, image_urls, status, donor_id, donor_name,
 	claimed_by_id, claimed_at, estimated_pickup_time, assigned_volunteer_id, volunteer_id,
-	picked_up_at, picked_up_by, delivered_at, delivered_by, cancel_reason, version, created_at, updated_at`
+	picked_up_at, picked_up_by, delivered_at, delivered_by, cancel_reason, version, created_at, updated_at, near_expiry_at`
 
 func scanDonation(row scanner) (donation.Donation, error) {
 	var d donation.Donation
 	var hygiene sql.NullString
 	var images string
 	var prepared, expires, created, updated int64
-	var claimed, estimated, picked, delivered sql.NullInt64
+	var claimed, estimated, picked, delivered, near sql.NullInt64
 	err := row.Scan(&d.ID, &d.Name, &d.Description, &d.FoodType, &d.Quantity, &d.Unit, &hygiene, &prepared, &expires,
 		&d.Latitude, &d.Longitude, &d.Address, &d.SpecialInstructions, &images, &d.Status, &d.DonorID, &d.DonorName,
 		&d.ClaimedByID, &claimed, &estimated, &d.AssignedVolunteerID, &d.VolunteerID,
-		&picked, &d.PickedUpBy, &delivered, &d.DeliveredBy, &d.CancelReason, &d.Version, &created, &updated)
+		&picked, &d.PickedUpBy, &delivered, &d.DeliveredBy, &d.CancelReason, &d.Version, &created, &updated, &near)
 	if err != nil {
 		return d, unavailable(err)
 	}
@@ -41,6 +44,7 @@ func scanDonation(row scanner) (donation.Donation, error) {
 	d.CreatedAt, d.UpdatedAt = fromMillis(created), fromMillis(updated)
 	d.ClaimedAt, d.EstimatedPickupTime = fromNullMillis(claimed), fromNullMillis(estimated)
 	d.PickedUpAt, d.DeliveredAt = fromNullMillis(picked), fromNullMillis(delivered)
+	d.NearExpiryAt = fromNullMillis(near)
 	return d, nil
 }
 
@@ -62,13 +66,13 @@ func (t *Tx) InsertDonation(ctx context.Context, d donation.Donation) error {
 	hygiene := sql.NullString{String: string(d.Hygiene), Valid: d.Hygiene != nil}
 	_, err = t.tx.ExecContext(ctx, `INSERT INTO donations (`+donationColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30)`,
+		$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)`,
 		d.ID, d.Name, d.Description, d.FoodType, d.Quantity, d.Unit, hygiene,
 		millis(d.PreparationTime), millis(d.ExpiryTime), d.Latitude, d.Longitude, d.Address,
 		d.SpecialInstructions, string(imageText), d.Status, d.DonorID, d.DonorName,
 		d.ClaimedByID, nullMillis(d.ClaimedAt), nullMillis(d.EstimatedPickupTime), d.AssignedVolunteerID, d.VolunteerID,
 		nullMillis(d.PickedUpAt), d.PickedUpBy, nullMillis(d.DeliveredAt), d.DeliveredBy, d.CancelReason,
-		d.Version, millis(d.CreatedAt), millis(d.UpdatedAt))
+		d.Version, millis(d.CreatedAt), millis(d.UpdatedAt), nullMillis(d.NearExpiryAt))
 	return unavailable(err)
 }
 
@@ -167,4 +171,64 @@ func (t *Tx) donations(ctx context.Context, tail string, args ...any) iter.Seq2[
 			yield(donation.Donation{}, unavailable(err))
 		}
 	}
+}
+
+// NearExpiry yields up to limit donations that are open, have not expired at now,
+// expire within lead, were listed with more than that left, and have not been
+// announced: those that expire first, first.
+func (t *Tx) NearExpiry(ctx context.Context, now time.Time, lead time.Duration, limit int) iter.Seq2[donation.Donation, error] {
+	return t.donations(ctx, `WHERE status IN ('AVAILABLE', 'CLAIMED') AND near_expiry_at IS NULL
+		AND expiry_time > $1 AND expiry_time <= $2 AND expiry_time - created_at > $3
+		ORDER BY expiry_time, id LIMIT $4`, millis(now), millis(now.Add(lead)), lead.Milliseconds(), limit)
+}
+
+// NextNearExpiry is the earliest time at which NearExpiry will have something, or
+// ErrNotFound when it never will.
+func (t *Tx) NextNearExpiry(ctx context.Context, now time.Time, lead time.Duration) (time.Time, error) {
+	var expires int64
+	err := t.tx.QueryRowContext(ctx, `SELECT expiry_time FROM donations
+		WHERE status IN ('AVAILABLE', 'CLAIMED') AND near_expiry_at IS NULL
+		AND expiry_time > $1 AND expiry_time - created_at > $2
+		ORDER BY expiry_time LIMIT 1`, millis(now), lead.Milliseconds()).Scan(&expires)
+	return fromMillis(expires).Add(-lead), unavailable(err)
+}
+
+// MarkNearExpiry writes down that it was announced at the given time that
+// donations expire soon, if each is stored in its version and nobody did it
+// before; otherwise ErrConflict.
+func (t *Tx) MarkNearExpiry(ctx context.Context, at time.Time, list []donation.Donation) error {
+	return t.updateAll(ctx, `near_expiry_at = $2`, ` AND near_expiry_at IS NULL`, at, list, 0)
+}
+
+// SaveExpired writes down what expiry changes at the given time, if the stored
+// version of each donation is the one before; otherwise ErrConflict. It does the
+// work of UpdateDonation for many at once.
+func (t *Tx) SaveExpired(ctx context.Context, at time.Time, list []donation.Donation) error {
+	return t.updateAll(ctx, `status = 'EXPIRED', version = version + 1, updated_at = $2`, ``, at, list, 1)
+}
+
+// updateAll makes one change to many donations with a statement for each version
+// that occurs, of which there are few. The stored versions have to be those of
+// list less behind. In set $1 is the stored version and $2 the time.
+func (t *Tx) updateAll(ctx context.Context, set, where string, at time.Time, list []donation.Donation, behind int64) error {
+	ids := map[int64][]any{}
+	for _, d := range list {
+		ids[d.Version-behind] = append(ids[d.Version-behind], d.ID)
+	}
+	// In one order everywhere, so that two nodes do not wait for each other's rows.
+	for _, version := range slices.Sorted(maps.Keys(ids)) {
+		var marks strings.Builder
+		for i := range ids[version] {
+			fmt.Fprintf(&marks, ", $%d", i+3)
+		}
+		res, err := t.tx.ExecContext(ctx, `UPDATE donations SET `+set+` WHERE version = $1`+where+` AND id IN (`+marks.String()[2:]+`)`,
+			append([]any{version, millis(at)}, ids[version]...)...)
+		if err != nil {
+			return unavailable(err)
+		}
+		if n, err := res.RowsAffected(); err != nil || n != int64(len(ids[version])) {
+			return cmp.Or(unavailable(err), ErrConflict)
+		}
+	}
+	return nil
 }

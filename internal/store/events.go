@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"larder/internal/eventlog"
@@ -15,7 +17,28 @@ import (
 // the order of the numbers.
 func (t *Tx) Append(ctx context.Context, drafts ...eventlog.Draft) ([]eventlog.Position, error) {
 	var at []eventlog.Position
-	for _, d := range drafts {
+	for some := range slices.Chunk(drafts, appendChunk) {
+		seqs, err := t.insertEvents(ctx, some)
+		if err != nil {
+			return nil, err
+		}
+		for _, seq := range seqs {
+			at = append(at, eventlog.Position{Epoch: t.epoch, Seq: seq})
+		}
+	}
+	return at, nil
+}
+
+// appendChunk bounds the records of one statement: to read a statement costs more
+// than to insert a row.
+const appendChunk = 50
+
+// insertEvents inserts drafts, at least one, and returns their numbers.
+func (t *Tx) insertEvents(ctx context.Context, drafts []eventlog.Draft) ([]int64, error) {
+	var text strings.Builder
+	text.WriteString(`INSERT INTO events (type, subject, version, everyone, users, payload, at, donation, previous) VALUES `)
+	var args []any
+	for i, d := range drafts {
 		if !bytes.HasPrefix(d.Payload, []byte("{")) || !bytes.HasSuffix(d.Payload, []byte("}")) || !json.Valid(d.Payload) {
 			return nil, fmt.Errorf("store: bug: payload of %s is no JSON object", d.Type)
 		}
@@ -27,17 +50,30 @@ func (t *Tx) Append(ctx context.Context, drafts ...eventlog.Draft) ([]eventlog.P
 		if err != nil {
 			return nil, fmt.Errorf("store: audience: %w", err)
 		}
-		p := eventlog.Position{Epoch: t.epoch}
-		err = t.tx.QueryRowContext(ctx, `INSERT INTO events (type, subject, version, everyone, users, payload, at, donation, previous)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING seq`,
-			d.Type, d.Subject, d.Version, d.Audience.Everyone, string(audience), string(d.Payload), millis(d.At),
-			string(d.Donation), d.Previous).Scan(&p.Seq)
-		if err != nil {
+		if i > 0 {
+			text.WriteString(", ")
+		}
+		n := len(args)
+		fmt.Fprintf(&text, "($%d, $%d, $%d, $%d, $%d, $%d, $%d, $%d, $%d)", n+1, n+2, n+3, n+4, n+5, n+6, n+7, n+8, n+9)
+		args = append(args, d.Type, d.Subject, d.Version, d.Audience.Everyone, string(audience), string(d.Payload), millis(d.At),
+			string(d.Donation), d.Previous)
+	}
+	rows, err := t.tx.QueryContext(ctx, text.String()+` RETURNING seq`, args...)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer rows.Close()
+	var seqs []int64
+	for rows.Next() {
+		var seq int64
+		if err := rows.Scan(&seq); err != nil {
 			return nil, unavailable(err)
 		}
-		at = append(at, p)
+		seqs = append(seqs, seq)
 	}
-	return at, nil
+	// Numbers are given in the order of the values; RETURNING promises none.
+	slices.Sort(seqs)
+	return seqs, unavailable(rows.Err())
 }
 
 const eventColumns = `seq, type, subject, version, everyone, users, payload, at, donation, previous`
@@ -110,7 +146,7 @@ func (t *Tx) Prune(ctx context.Context, before time.Time, limit int) (int64, err
 	if err != nil {
 		return 0, unavailable(err)
 	}
-	if _, err := t.tx.ExecContext(ctx, `UPDATE log_state SET pruned = $1`, through); err != nil {
+	if _, err := t.tx.ExecContext(ctx, `UPDATE log_state SET pruned = $1 WHERE pruned < $1`, through); err != nil {
 		return 0, unavailable(err)
 	}
 	n, err := res.RowsAffected()
@@ -195,6 +231,18 @@ func (t *Tx) SaveAnswer(ctx context.Context, a Answer) error {
 // many there were.
 func (t *Tx) ForgetAnswers(ctx context.Context, before time.Time) (int64, error) {
 	res, err := t.tx.ExecContext(ctx, `DELETE FROM answers WHERE at < $1`, millis(before))
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	n, err := res.RowsAffected()
+	return n, unavailable(err)
+}
+
+// ForgetViews removes what clients had narrowed their feeds to before the given
+// time, the oldest first and at most limit, and returns how many there were.
+func (t *Tx) ForgetViews(ctx context.Context, before time.Time, limit int) (int64, error) {
+	res, err := t.tx.ExecContext(ctx, `DELETE FROM views
+		WHERE session IN (SELECT session FROM views WHERE at < $1 ORDER BY at LIMIT $2)`, millis(before), limit)
 	if err != nil {
 		return 0, unavailable(err)
 	}

@@ -29,6 +29,7 @@ func fullDonation(id string) donation.Donation {
 	d.PickedUpAt, d.PickedUpBy = new(start.Add(2*time.Hour)), "v2"
 	d.DeliveredAt, d.DeliveredBy = new(start.Add(3*time.Hour)), "ngo"
 	d.CancelReason, d.Version, d.UpdatedAt = "none", 4, start.Add(3*time.Hour)
+	d.NearExpiryAt = new(start.Add(5 * time.Hour))
 	d.Latitude, d.Longitude, d.Quantity = -89.999999999, 179.123456789012, 0.1
 	return d
 }

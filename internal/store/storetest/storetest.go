@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"log/history of one subject":                logHistory,
 		"log/prune takes a prefix":                  pruneTakesAPrefix,
 		"log/prune everything":                      pruneEverything,
+		"log/many at once":                          logMany,
 		"accounts/every field is kept":              accountFields,
 		"accounts/e-mail is unique without case":    accountEmail,
 		"accounts/credentials":                      accountCredentials,
@@ -61,6 +62,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"donations/filter and pages":                donationFilter,
 		"donations/breaking off frees the database": donationBreak,
 		"donations/due and next expiry":             donationDue,
+		"donations/near expiry":                     donationNear,
+		"donations/many expire":                     donationsExpired,
 		"answers/kept for caller and key":           answers,
 		"answers/forgotten by age":                  answersForgotten,
 	} {

@@ -1,0 +1,125 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"larder/internal/account"
+	"larder/internal/donation"
+	"larder/internal/store"
+)
+
+// The clock's own commands. Each does a bounded part of what is due, in one
+// transaction like everybody's, and says how much: whoever calls it calls again
+// while there is more, and other commands get their turn in between. They may be
+// given by several nodes at once.
+
+// Bounds of one transaction of the clock, so that others wait for it no longer
+// than a blink.
+const (
+	clockBatch = 500  // donations
+	pruneBatch = 1000 // records, or kept views
+)
+
+// ExpireDue writes down the expiry of donations whose time is over and which
+// nobody has picked up, and returns how many they were.
+func (s *Service) ExpireDue(ctx context.Context) (int, error) {
+	c := donation.Command{Action: donation.Expire, By: account.SystemActor(), Reason: "time is over"}
+	return s.byTheClock(ctx, func(tx *store.Tx, at time.Time) (events []donation.Event, err error) {
+		due, err := all(tx.Due(ctx, at, clockBatch))
+		if err != nil {
+			return nil, err
+		}
+		for i, d := range due {
+			out, err := d.Decide(c, at)
+			if err != nil {
+				return nil, fmt.Errorf("expire donation %s: %w", d.ID, err)
+			}
+			due[i] = out.Donation
+			events = append(events, out.Events...)
+		}
+		return events, tx.SaveExpired(ctx, at, due)
+	})
+}
+
+// AnnounceNearExpiry announces the open donations that expire soon, each once in
+// its life, and returns how many they were.
+func (s *Service) AnnounceNearExpiry(ctx context.Context) (int, error) {
+	return s.byTheClock(ctx, func(tx *store.Tx, at time.Time) (events []donation.Event, err error) {
+		near, err := all(tx.NearExpiry(ctx, at, donation.NearExpiryLead, clockBatch))
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range near {
+			e, ok := d.NearExpiry(at)
+			if !ok {
+				return nil, fmt.Errorf("bug: the store takes donation %s to expire soon, the rules do not", d.ID)
+			}
+			events = append(events, e)
+		}
+		return events, tx.MarkNearExpiry(ctx, at, near)
+	})
+}
+
+// byTheClock runs change, which saves rows and returns what happened to them, and
+// then writes all records at once.
+func (s *Service) byTheClock(ctx context.Context, change func(tx *store.Tx, at time.Time) ([]donation.Event, error)) (n int, err error) {
+	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		events, err := change(tx, now())
+		n = len(events)
+		if err != nil {
+			return err
+		}
+		return write(ctx, tx, events)
+	})
+	if err != nil {
+		return 0, err
+	}
+	if n > 0 {
+		s.wake()
+	}
+	return n, nil
+}
+
+// all reads a list to its end: while it is being read a transaction can't write.
+func all(list iter.Seq2[donation.Donation, error]) (out []donation.Donation, err error) {
+	for d, err := range list {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// ForgetKeys removes the answers older than KeyLife.
+func (s *Service) ForgetKeys(ctx context.Context) error {
+	return s.store.Update(ctx, func(tx *store.Tx) error {
+		_, err := tx.ForgetAnswers(ctx, now().Add(-KeyLife))
+		return err
+	})
+}
+
+// Pruned is what PruneLog removed.
+type Pruned struct {
+	Records, Views int64
+	More           bool // there may be more of the same age
+}
+
+// PruneLog removes records, and views of clients that did not come back, that are
+// older than keep. The head of the log stays where it is even when nothing is
+// left; a client with a position from before is told to start over.
+func (s *Service) PruneLog(ctx context.Context, keep time.Duration) (p Pruned, err error) {
+	before := now().Add(-keep)
+	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		if p.Records, err = tx.Prune(ctx, before, pruneBatch); err != nil {
+			return err
+		}
+		p.Views, err = tx.ForgetViews(ctx, before, pruneBatch)
+		return err
+	})
+	p.More = max(p.Records, p.Views) == pruneBatch
+	return p, err
+}
