@@ -185,6 +185,10 @@ func (n *Node) joinLog(ctx context.Context, waker *eventlog.Waker) error {
 	}
 	fan.Recall(recent)
 	n.gateway.Join(fan)
+	n.metrics.Gauge("narrowed_clients", "Live clients whose feed is narrowed.", func() float64 {
+		clients, _ := fan.Views.Len()
+		return float64(clients)
+	})
 	return nil
 }
 

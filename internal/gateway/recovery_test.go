@@ -1,0 +1,251 @@
+package gateway_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"larder/api"
+	"larder/internal/account"
+	"larder/internal/eventlog"
+	"larder/internal/fanout"
+	"larder/internal/store"
+	"larder/internal/testkit"
+	"larder/internal/testkit/wire"
+)
+
+// back connects as the socket that was, with the offset given, and reads feed.ready.
+func back(ctx context.Context, n *testkit.Node, u *testkit.User, pid, offset string) (*testkit.Socket, api.FeedReady, error) {
+	var ready api.FeedReady
+	s, err := n.Open(ctx, nil)
+	if err != nil {
+		return nil, ready, err
+	}
+	if err := s.Join("/donations", map[string]string{"token": u.Token, "pid": pid, "offset": offset}); err != nil {
+		s.Abort()
+		return nil, ready, err
+	}
+	e, err := s.Next()
+	if err == nil && e.Name != api.EventFeedReady {
+		err = fmt.Errorf("got %s first", e.Name)
+	}
+	if err == nil {
+		err = json.Unmarshal(e.Data, &ready)
+	}
+	return s, ready, err
+}
+
+// A socket comes back as it was, or is told why not: P-8.
+func TestRecovery(t *testing.T) {
+	bubble(t, func(t *testing.T, n *testkit.Node) {
+		donor, u, other := n.User(account.Donor), n.User(account.NGO), n.User(account.NGO)
+		first, ready := n.Watch(u)
+		first.Abort()
+		missed := n.Donate(donor, nil)
+		s, again, err := back(t.Context(), n, u, first.PID, first.Offset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !again.Recovered || again.Position != ready.Position || again.User != ready.User || s.ID != first.ID || s.PID != first.PID {
+			t.Errorf("back: %+v as %s, want %s", again, s.ID, first.ID)
+		}
+		if e := testkit.Expect[api.DonationCreated](n, s, api.EventDonationCreated); e.ID != missed.ID || s.Offset != e.Position {
+			t.Errorf("missed: %+v with offset %s", e, s.Offset)
+		}
+		head := s.Offset
+		s.Abort()
+		parts := strings.Split(first.PID, ".")
+		for name, tc := range map[string]struct {
+			u           *testkit.User
+			pid, offset string
+			reason      string
+		}{
+			"another account":     {other, first.PID, head, "unknown"},
+			"another signature":   {u, parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2])), head, "unknown"},
+			"a younger one":       {u, parts[0] + ".zzzzzz." + parts[2], head, "unknown"},
+			"another socket":      {u, "x" + parts[0][1:] + "." + parts[1] + "." + parts[2], head, "unknown"},
+			"no pid of ours":      {u, "hello", head, "unknown"},
+			"an alien offset":     {u, first.PID, "1699000000000-0", "offset"},
+			"no offset":           {u, first.PID, "", "offset"},
+			"ahead of the log":    {u, first.PID, testkit.Later(t, head, 7), "offset"},
+			"an offset of old":    {u, first.PID, testkit.OtherEpoch, "epoch"},
+			"a check letter less": {u, first.PID, head[:len(head)-1], "offset"},
+		} {
+			s, r, err := back(t.Context(), n, tc.u, tc.pid, tc.offset)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if r.Recovered || r.Reason != tc.reason || r.Position != head || s.ID == first.ID || s.PID == first.PID {
+				t.Errorf("%s: got %+v as %s, want reason %s", name, r, s.ID, tc.reason)
+			}
+			s.Abort()
+		}
+		s, r, err := back(t.Context(), n, u, first.PID, head)
+		if err != nil || !r.Recovered || r.Position != head {
+			t.Errorf("with nothing missed: %+v, %v", r, err)
+		}
+		if err := s.Packet("1/donations,"); err != nil { // it leaves on purpose
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if _, r, err = back(t.Context(), n, u, first.PID, head); err != nil || r.Reason != "ended" {
+			t.Errorf("after it has left: %+v, %v", r, err)
+		}
+		<-time.After(721 * time.Hour)
+		u.Token = n.Token(u.Account, time.Now())
+		if _, r, err = back(t.Context(), n, u, s.PID, head); err != nil || r.Reason != "window" {
+			t.Errorf("after a month: %+v, %v", r, err)
+		}
+	})
+}
+
+// What the ring has no more comes from the database, and what is too much is not
+// begun: P-8.
+func TestRecoveryBeyondTheRing(t *testing.T) {
+	n := testkit.Start(t, testkit.Options{})
+	donor, u := n.User(account.Donor), n.User(account.NGO)
+	s, _ := n.Watch(u)
+	s.Abort()
+	n.Donate(donor, nil)
+	fill := func(count, size int) {
+		n.Update(func(ctx context.Context, tx *store.Tx) error {
+			for i := range count {
+				_, err := tx.Append(ctx, eventlog.Draft{
+					Type: "x", Audience: eventlog.Audience{Everyone: i%2 == 0}, Payload: fmt.Appendf(nil, `{"n":"%0*d"}`, size, i), At: time.Now(),
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	fill(fanout.RingRecords+500, 1)
+	last := n.Donate(donor, nil)
+	delivered(n, donor, last)
+	b, r, err := back(t.Context(), n, u, s.PID, s.Offset)
+	if err != nil || !r.Recovered {
+		t.Fatalf("back: %+v, %v", r, err)
+	}
+	count := 0
+	for ; ; count++ {
+		e, err := b.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d api.DonationCreated
+		if json.Unmarshal(e.Data, &d) == nil && d.ID == last.ID {
+			break
+		}
+	}
+	if want := (fanout.RingRecords+500)/2 + 1; count != want {
+		t.Errorf("events between: got %d, want %d", count, want)
+	}
+	b.Abort()
+	fill(10_000, 2000)
+	delivered(n, donor, n.Donate(donor, nil))
+	if _, r, err = back(t.Context(), n, u, s.PID, s.Offset); err != nil || r.Recovered || r.Reason != "limit" {
+		t.Errorf("far too much: %+v, %v", r, err)
+	}
+}
+
+// delivered waits until the stream has passed what listed a donation.
+func delivered(n *testkit.Node, donor *testkit.User, d api.Donation) {
+	for {
+		s, ready := n.Watch(donor)
+		s.Abort()
+		history := testkit.Must[[]api.LoggedEvent](n, n.Get("/donations/"+d.ID+"/history", donor.Token), 200)
+		if ready.Position >= history[0].Position {
+			return
+		}
+	}
+}
+
+// A narrowed feed stays narrowed when its client comes back, and nothing is kept
+// of those that have gone, whenever they went.
+func TestViewsComeAndGo(t *testing.T) {
+	n := testkit.Start(t, testkit.Options{})
+	donor, u := n.User(account.Donor), n.User(account.NGO)
+	var all sync.WaitGroup
+	for i := range 20 {
+		all.Go(func() {
+			s, _, err := n.TryWatch(t.Context(), u)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if _, _, err := subscribe(s, 1, api.FeedSubscribe{Area: circle(50, 14, float64(1+i%3))}); err != nil {
+				t.Error(err)
+			}
+			pid, offset := s.PID, s.Offset
+			for range 10 {
+				s.Abort()
+				if s, err = n.Open(t.Context(), nil); err != nil {
+					t.Error(err)
+					return
+				}
+				if rand.IntN(2) == 0 { // gone again before it is in
+					_ = s.Packet(`0/donations,{"token":"` + u.Token + `","pid":"` + pid + `","offset":"` + offset + `"}`)
+					continue
+				}
+				_ = s.Join("/donations", map[string]string{"token": u.Token, "pid": pid, "offset": offset}) // or it is replaced
+			}
+			s.Abort()
+			// One that went at once may come in only now, and take the place of this.
+			for narrowed := false; !narrowed; {
+				b, r, err := back(t.Context(), n, u, pid, offset)
+				if replaced(err) {
+					continue
+				}
+				if err != nil || !r.Recovered {
+					t.Errorf("back: %+v, %v", r, err)
+					return
+				}
+				narrowed = staysNarrowed(t, n, donor, b)
+				b.Abort()
+			}
+		})
+	}
+	all.Wait()
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		r := n.Get("/metrics", "")
+		if strings.Contains(string(r.Body), "larder_narrowed_clients 0\n") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("views are left: %s", r.Body[strings.Index(string(r.Body), "larder_narrowed"):][:200])
+		}
+	}
+}
+
+func replaced(err error) bool {
+	closed, ok := errors.AsType[*wire.Closed](err)
+	return ok && closed.Reason == "replaced"
+}
+
+// staysNarrowed wants the next event to be of the view. It says no if the socket
+// was replaced.
+func staysNarrowed(t *testing.T, n *testkit.Node, donor *testkit.User, b *testkit.Socket) bool {
+	there, here := n.Donate(donor, map[string]any{"latitude": 10.0}), n.Donate(donor, map[string]any{"latitude": 50.0, "longitude": 14.0})
+	for {
+		var d api.DonationCreated
+		e, err := b.Next()
+		if replaced(err) {
+			return false
+		}
+		if err != nil || json.Unmarshal(e.Data, &d) != nil || d.ID == there.ID {
+			t.Errorf("narrowed: got %s %s, %v", e.Name, e.Data, err)
+			return true
+		}
+		if d.ID == here.ID {
+			return true
+		}
+	}
+}
