@@ -71,6 +71,9 @@ var may = map[string][]string{
 		"internal/donation", "internal/node", "internal/store", "internal/telemetry",
 	},
 
+	// What disturbs the network.
+	"internal/faults": {},
+
 	// Only tests import these: see testOnly.
 	"internal/store/storetest": {"internal/account", "internal/donation", "internal/eventlog", "internal/store"},
 	"internal/testkit":         {anything},
@@ -124,8 +127,11 @@ var testOnly = []string{"internal/store/storetest", "internal/testkit", "interna
 
 // mayStart lists the packages whose code may start a goroutine. Everything
 // else is a blocking Run(ctx) error that internal/node starts. internal/cli does
-// so for one thing: the demo runs its city beside its node.
-var mayStart = slices.Concat([]string{"client", "engineio", "internal/cli", "internal/gateway", "internal/node"}, testOnly)
+// so for one thing: the demo runs its city beside its node. internal/faults has
+// two for each connection, and its Run waits for them.
+var mayStart = slices.Concat([]string{
+	"client", "engineio", "internal/cli", "internal/faults", "internal/gateway", "internal/node",
+}, testOnly)
 
 // mayMakeContext lists the packages whose code may make a context out of
 // nothing. Everything else is given one.
