@@ -32,33 +32,38 @@ var may = map[string][]string{
 	"internal/account":  {},
 	"internal/donation": {"internal/account"},
 
-	// What clients get to see of a donation.
+	// What clients get to see of a donation, and who hears of it.
+	"internal/geo":    {},
 	"internal/public": {"api", "internal/donation"},
+	"internal/feed":   {"api", "internal/donation", "internal/eventlog", "internal/geo"},
 
 	// Written down, read back.
 	"internal/eventlog": {},
-	"internal/store":    {"internal/account", "internal/donation", "internal/eventlog"},
+	"internal/store":    {"internal/account", "internal/donation", "internal/eventlog", "internal/geo"},
 
 	// What a request asks for.
-	"internal/auth":    {"internal/account", "internal/store"},
+	"internal/auth": {"internal/account", "internal/store"},
 	"internal/command": {
-		"api", "internal/account", "internal/auth", "internal/donation", "internal/eventlog", "internal/public", "internal/store",
+		"api", "internal/account", "internal/auth", "internal/donation", "internal/eventlog", "internal/feed", "internal/public", "internal/store",
 	},
-	"internal/query":   {"api", "internal/account", "internal/donation", "internal/eventlog", "internal/public", "internal/store"},
-	"internal/timer":   {"internal/command", "internal/store"},
+	"internal/query": {
+		"api", "internal/account", "internal/donation", "internal/eventlog", "internal/feed", "internal/geo", "internal/public",
+		"internal/store",
+	},
+	"internal/timer": {"internal/command", "internal/store"},
 	"internal/problem": {
 		"api", "internal/account", "internal/auth", "internal/command", "internal/donation", "internal/query", "internal/store",
 	},
 
 	// The way out, and the doors.
-	"internal/fanout": {"api", "internal/eventlog", "socketio"},
+	"internal/fanout": {"api", "internal/eventlog", "internal/feed", "socketio"},
 	"internal/gateway": {
-		"api", "engineio", "internal/account", "internal/auth", "internal/eventlog", "internal/fanout", "internal/problem",
-		"internal/query", "internal/store", "socketio",
+		"api", "engineio", "internal/account", "internal/auth", "internal/command", "internal/eventlog", "internal/fanout",
+		"internal/feed", "internal/problem", "internal/query", "internal/store", "socketio",
 	},
 	"internal/httpapi": {
 		"api", "internal/account", "internal/auth", "internal/command", "internal/donation", "internal/problem",
-		"internal/public", "internal/query",
+		"internal/geo", "internal/public", "internal/query",
 	},
 
 	// Around it.
@@ -76,7 +81,7 @@ var may = map[string][]string{
 	"internal/verify": {"api", "client", "engineio", "internal/faults", "socketio"},
 
 	// Only tests import these: see testOnly.
-	"internal/store/storetest": {"internal/account", "internal/donation", "internal/eventlog", "internal/store"},
+	"internal/store/storetest": {"internal/account", "internal/donation", "internal/eventlog", "internal/geo", "internal/store"},
 	"internal/testkit":         {anything},
 	"internal/testkit/wire":    {"engineio", "socketio"},
 
@@ -97,6 +102,7 @@ var modules = map[string][]string{
 	"internal/store/storetest": {"github.com/google/go-cmp", "pgregory.net/rapid"},
 	"internal/auth":            {"github.com/golang-jwt/jwt/v5", "github.com/google/uuid", "golang.org/x/crypto"},
 	"internal/command":         {"github.com/google/uuid"},
+	"internal/fanout":          {"github.com/tidwall/rtree"},
 	"internal/gateway":         {"github.com/gobwas/ws"},
 	"internal/httpapi":         {"github.com/danielgtaylor/huma/v2", "github.com/google/uuid"},
 	"internal/config":          {"github.com/joho/godotenv"},
@@ -123,7 +129,7 @@ var why = map[string]string{
 }
 
 // pure packages get time as an argument and do nothing to the world.
-var pure = []string{"internal/account", "internal/donation"}
+var pure = []string{"internal/account", "internal/donation", "internal/feed", "internal/geo"}
 
 // testOnly packages must never be linked into the program.
 var testOnly = []string{"internal/store/storetest", "internal/testkit", "internal/testkit/wire"}

@@ -8,6 +8,9 @@ const (
 	EventDonationClaimed       = "donation.claimed"
 	EventDonationStatusUpdated = "donation.status.updated"
 	EventFeedReady             = "feed.ready"
+	EventFeedPosition          = "feed.position"
+	EventFeedEntered           = "feed.entered"
+	EventFeedLeft              = "feed.left"
 	EventServerDraining        = "server.draining"
 	EventException             = "exception"
 	EventTestResponse          = "test-response"
@@ -15,9 +18,10 @@ const (
 
 // Names of the events that a client sends.
 const (
-	EventTest       = "test"
-	EventFeedResume = "feed.resume"
-	EventAuth       = "auth" // plain WebSocket only: the token as first message
+	EventTest          = "test"
+	EventFeedResume    = "feed.resume"
+	EventFeedSubscribe = "feed.subscribe"
+	EventAuth          = "auth" // plain WebSocket only: the token as first message
 )
 
 // DonationCreated says that food is on offer. Everybody signed in gets it.
@@ -65,11 +69,64 @@ type DonationStatusUpdated struct {
 }
 
 // FeedReady is the first event of a socket: from Position on it hears everything
-// that it may see.
+// that it may see. Recovered says that it has come back, and that what it missed
+// after Position follows; Reason says why it has not, if it wanted to.
 type FeedReady struct {
 	Position  string   `json:"position"`
 	Recovered bool     `json:"recovered"`
+	Reason    string   `json:"reason,omitempty"`
 	User      FeedUser `json:"user"`
+}
+
+// FeedSubscribe narrows the donation events of a client. What is absent or empty
+// narrows nothing; all absent is the whole feed again.
+type FeedSubscribe struct {
+	Area      *FeedArea `json:"area,omitempty"`
+	Statuses  []string  `json:"statuses,omitempty"`
+	FoodTypes []string  `json:"foodTypes,omitempty"` // compared without case
+}
+
+// FeedArea is a circle on the earth. All three are required.
+type FeedArea struct {
+	Lat      *float64 `json:"lat"` // degrees
+	Lng      *float64 `json:"lng"`
+	RadiusKm *float64 `json:"radiusKm"`
+}
+
+// FeedSubscribed answers FeedSubscribe: the donations in view at Position, newest
+// first. Without statuses these are the ones that are still open. What happens
+// after Position follows as events. More says that there are older ones, which
+// GET /donations lists.
+type FeedSubscribed struct {
+	Position string     `json:"position"`
+	Items    []Donation `json:"items"`
+	More     bool       `json:"more"`
+}
+
+// FeedPosition follows FeedSubscribed, for clients that keep the last position
+// that an event has told them.
+type FeedPosition struct {
+	Position string `json:"position"`
+}
+
+// FeedEntered says that a donation has come into the view of a narrowed feed that
+// was not in it before, by the event that Event names.
+type FeedEntered struct {
+	Donation json.RawMessage `json:"donation"` // a Donation, as it was then
+	Event    string          `json:"event"`
+	Version  int64           `json:"version"`
+	Position string          `json:"position"`
+}
+
+// FeedLeft says that a donation has left the view of a narrowed feed, by the event
+// that Event names.
+type FeedLeft struct {
+	DonationID     string `json:"donationId"`
+	Status         string `json:"status"`
+	PreviousStatus string `json:"previousStatus"`
+	Event          string `json:"event"`
+	Version        int64  `json:"version"`
+	Position       string `json:"position"`
 }
 
 // FeedUser is who the server takes the socket for.

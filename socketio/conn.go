@@ -377,9 +377,9 @@ func (s *Socket) receive(p Packet, attachments [][]byte) {
 	if err := s.conn.spend(s.User(), 1); err != nil { // S-60
 		answer = s.nsp.failed(s, Failure{Event: name, Args: args.kept(), Err: err})
 	} else {
-		answer = s.nsp.dispatch(s, name, args, p.HasID)
+		answer = s.nsp.dispatch(s, name, args, ackTo{p.ID, p.HasID})
 	}
 	if answer != nil && p.HasID {
-		_ = s.send(encodeAck(s.conn.parser, s.nsp.name, p.ID, *answer), false) // nobody left to tell
+		_ = s.answer(p.ID, *answer) // or nobody is left to tell
 	}
 }

@@ -9,8 +9,14 @@ import (
 )
 
 // handler is what typed and raw handlers have in common. The arguments are
-// valid during the call. It makes an answer only if ack says that one is wanted.
-type handler func(ctx context.Context, s *Socket, args Args, ack bool) (*Args, error)
+// valid during the call. It makes an answer only if one is wanted.
+type handler func(ctx context.Context, s *Socket, args Args, ack ackTo) (*Args, error)
+
+// ackTo is where the answer to an event goes.
+type ackTo struct {
+	id     uint64
+	wanted bool
+}
 
 // Handling is what has handlers: a [Namespace] or a [Parent].
 type Handling interface {
@@ -29,13 +35,13 @@ type Handling interface {
 // for what happens to errors.
 func On[Req, Res any](n Handling, event string, h func(ctx context.Context, s *Socket, req Req) (Res, error)) {
 	kind := reflect.TypeFor[Req]().Kind() // once, here: no reflection of ours per event
-	n.handle(event, func(ctx context.Context, s *Socket, args Args, ack bool) (*Args, error) {
+	n.handle(event, func(ctx context.Context, s *Socket, args Args, ack ackTo) (*Args, error) {
 		var req Req
 		if err := decodeFirst(args, kind, &req); err != nil {
 			return nil, err
 		}
 		res, err := h(ctx, s, req)
-		if err != nil || !ack {
+		if err != nil || !ack.wanted {
 			return nil, err
 		}
 		data, err := marshal(res)
@@ -44,6 +50,42 @@ func On[Req, Res any](n Handling, event string, h func(ctx context.Context, s *S
 		}
 		return &Args{Values: []json.RawMessage{data}}, nil
 	})
+}
+
+// OnAnswer is [On] for a handler that answers by itself, at the moment that
+// matters: what was emitted to the socket before the call of answer reaches the
+// client before the answer, and what is emitted after it, after it. answer does
+// not wait, fails if the socket has left, does nothing if the client asked for no
+// ack, and is of no use once the handler has returned; calling it twice is an
+// error. A handler that returns an error must not have answered.
+func OnAnswer[Req, Res any](n Handling, event string, h func(ctx context.Context, s *Socket, req Req, answer func(Res) error) error) {
+	kind := reflect.TypeFor[Req]().Kind()
+	n.handle(event, func(ctx context.Context, s *Socket, args Args, ack ackTo) (*Args, error) {
+		var req Req
+		if err := decodeFirst(args, kind, &req); err != nil {
+			return nil, err
+		}
+		answered := false
+		return nil, h(ctx, s, req, func(res Res) error {
+			if answered {
+				return fmt.Errorf("second answer to %s", event)
+			}
+			answered = true
+			if !ack.wanted {
+				return nil
+			}
+			data, err := marshal(res)
+			if err != nil {
+				return fmt.Errorf("marshal the answer to %s: %w", event, err)
+			}
+			return s.answer(ack.id, Args{Values: []json.RawMessage{data}})
+		})
+	})
+}
+
+// answer sends an ack.
+func (s *Socket) answer(id uint64, args Args) error {
+	return s.send(encodeAck(s.conn.parser, s.nsp.name, id, args), false)
 }
 
 // Decode decodes the first argument of an ack or a raw event, by the rules that
@@ -78,7 +120,7 @@ func decodeFirst(args Args, kind reflect.Kind, req any) error {
 // all, and may keep them. What it returns answers the ack, if the client asked
 // for one; nil leaves it unanswered.
 func (n *handling) OnRaw(event string, h func(ctx context.Context, s *Socket, args Args) (*Args, error)) {
-	n.handle(event, func(ctx context.Context, s *Socket, args Args, _ bool) (*Args, error) {
+	n.handle(event, func(ctx context.Context, s *Socket, args Args, _ ackTo) (*Args, error) {
 		return h(ctx, s, args.kept())
 	})
 }
@@ -96,14 +138,14 @@ func (n *handling) handle(event string, h handler) {
 
 // dispatch hands an event to its handler and returns the answer, if there is
 // one. Nobody waits for an event without handler: it is ignored.
-func (n *Namespace) dispatch(s *Socket, event string, args Args, ack bool) *Args {
+func (n *Namespace) dispatch(s *Socket, event string, args Args, ack ackTo) *Args {
 	h := n.handlers[event]
 	if h == nil {
 		n.log.Debug("socketio: unknown event", "event", event)
 		return nil
 	}
 	answer, err := n.invoke(h, s, args, ack)
-	if err == nil && answer != nil && ack {
+	if err == nil && answer != nil && ack.wanted {
 		if err = answer.check(); err != nil {
 			err = fmt.Errorf("answer to %s: %w", event, err)
 		}
@@ -114,7 +156,7 @@ func (n *Namespace) dispatch(s *Socket, event string, args Args, ack bool) *Args
 	return n.failed(s, Failure{Event: event, Args: args.kept(), Err: err})
 }
 
-func (n *Namespace) invoke(h handler, s *Socket, args Args, ack bool) (answer *Args, err error) {
+func (n *Namespace) invoke(h handler, s *Socket, args Args, ack ackTo) (answer *Args, err error) {
 	defer n.recovered("event handler panicked", s, &err)
 	return h(s.handling(), s, args, ack)
 }

@@ -1,8 +1,8 @@
 // Package fanout turns each committed record into one message and hands it to
 // every door at which live clients wait.
 //
-// A record's audience becomes rooms, and its payload is encoded once: one
-// Socket.IO event and one plain WebSocket frame, shared by all who get it.
+// A record's audience and the views of narrowed feeds become rooms, and its
+// payload is encoded once for each way in which it is told.
 //
 // # Promises
 //
@@ -11,48 +11,22 @@
 //   - Enter gives a place to join the stream without hole or overlap: what the
 //     function sees as position has been delivered, and everything after it will
 //     be delivered to whoever joined inside.
+//   - EnterAfter does the same for somebody who has seen the stream up to an older
+//     position, and gives what has been delivered since, as long as the ring of
+//     recent messages reaches back so far: a storm of returning clients costs the
+//     database nothing.
 //
 // A Fanout may be used from many goroutines; doors are added before the tailer runs.
 package fanout
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"log/slog"
 	"sync"
 
-	"larder/api"
 	"larder/internal/eventlog"
-	"larder/socketio"
+	"larder/internal/feed"
 )
-
-// RoomEveryone is the room of all who are signed in.
-const RoomEveryone = "everyone"
-
-// RoomUser is the room of all sockets of one account.
-func RoomUser(accountID string) string { return "user:" + accountID }
-
-// Message is one committed record on its way to live clients.
-type Message struct {
-	Record eventlog.Record
-	// Event is the record for Socket.IO; nil if nobody's feed shows it.
-	Event *socketio.Event
-	// Frame is the record as the plain WebSocket sends it; nil likewise.
-	Frame json.RawMessage
-}
-
-// Rooms are where the message goes. No rooms means nobody.
-func (m *Message) Rooms() []string {
-	if m.Record.Audience.Everyone {
-		return []string{RoomEveryone}
-	}
-	rooms := make([]string, 0, len(m.Record.Audience.Users))
-	for _, u := range m.Record.Audience.Users {
-		rooms = append(rooms, RoomUser(u))
-	}
-	return rooms
-}
 
 // Door is where live clients of one kind wait. Deliver is called in log order,
 // never concurrently, and must not block.
@@ -62,14 +36,33 @@ type Door interface{ Deliver(m *Message) }
 type Fanout struct {
 	log   *slog.Logger
 	doors []Door
+	// Views are those of the clients at all doors.
+	Views *Views
 
-	mu  sync.RWMutex // guards pos; held for writing while one record is delivered
-	pos eventlog.Position
+	mu    sync.RWMutex // guards the fields below; held for writing while one record is delivered
+	pos   eventlog.Position
+	ring  ring
+	moved chan struct{} // closed at the next record, if somebody waits
 }
 
 // New returns a Fanout that starts after pos.
 func New(pos eventlog.Position, log *slog.Logger, doors ...Door) *Fanout {
-	return &Fanout{pos: pos, log: log, doors: doors}
+	return &Fanout{pos: pos, log: log, doors: doors, Views: newViews(), ring: ring{before: pos.Seq}}
+}
+
+// Recall puts records into the ring that were committed before New's position, so
+// that those who come back at once find them: the newest ones, oldest first, up
+// to that position. It is called before the tailer runs.
+func (f *Fanout) Recall(recs []eventlog.Record) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(recs) == 0 || recs[len(recs)-1].Position != f.pos {
+		return
+	}
+	f.ring.before = recs[0].Position.Seq - 1
+	for _, r := range recs {
+		f.ring.add(f.message(r))
+	}
 }
 
 // Enter runs join while no record is being delivered. pos is the last delivered
@@ -80,50 +73,75 @@ func (f *Fanout) Enter(join func(pos eventlog.Position)) {
 	join(f.pos)
 }
 
+// EnterAfter is Enter for somebody who has seen everything up to after. missed are
+// the messages between after and pos. It reports false, and does nothing, when
+// the ring does not reach back to after, or after is not of this stream.
+func (f *Fanout) EnterAfter(after eventlog.Position, join func(pos eventlog.Position, missed []*Message)) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if after.Epoch != f.pos.Epoch || after.Seq > f.pos.Seq {
+		return false
+	}
+	missed, ok := f.ring.since(after.Seq)
+	if ok {
+		join(f.pos, missed)
+	}
+	return ok
+}
+
 // Position is the last delivered position.
 func (f *Fanout) Position() (pos eventlog.Position) {
 	f.Enter(func(p eventlog.Position) { pos = p })
 	return pos
 }
 
+// Reach waits until everything up to pos has been delivered, or ctx has ended.
+func (f *Fanout) Reach(ctx context.Context, pos eventlog.Position) error {
+	for {
+		f.mu.Lock()
+		if f.pos.Epoch != pos.Epoch || f.pos.Seq >= pos.Seq {
+			f.mu.Unlock()
+			return nil
+		}
+		if f.moved == nil {
+			f.moved = make(chan struct{})
+		}
+		moved := f.moved
+		f.mu.Unlock()
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
 // Publish delivers records, in order. It is the tailer's sink.
 func (f *Fanout) Publish(_ context.Context, recs []eventlog.Record) {
 	for _, r := range recs {
-		m, err := encode(r)
-		if err != nil {
-			// A payload that the store accepted and nobody can encode: our bug. The
-			// feed goes on; clients see the gap in the positions by asking again.
-			f.log.Error("record can't be encoded", "position", r.Position.String(), "type", r.Type, "err", err)
-			m = &Message{Record: r}
+		m := f.message(r)
+		if m.Visible() {
+			m.form(feed.Within) // outside the lock
 		}
 		f.deliver(m)
 	}
 }
 
+func (f *Fanout) message(r eventlog.Record) *Message {
+	return &Message{Record: r, Facts: feed.FactsOf(r), fan: f}
+}
+
 func (f *Fanout) deliver(m *Message) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	m.route(f.Views)
 	for _, d := range f.doors {
 		d.Deliver(m)
 	}
 	f.pos = m.Record.Position
-}
-
-// encode makes the one form of a record for each kind of door.
-func encode(r eventlog.Record) (*Message, error) {
-	m := &Message{Record: r}
-	if !r.Audience.Everyone && len(r.Audience.Users) == 0 {
-		return m, nil
+	f.ring.add(m)
+	if f.moved != nil {
+		close(f.moved)
+		f.moved = nil
 	}
-	data := r.Data()
-	event, err := socketio.NewEvent(r.Type, data)
-	if err != nil {
-		return nil, fmt.Errorf("socket.io event: %w", err)
-	}
-	frame, err := json.Marshal(api.Frame{Event: r.Type, Data: data})
-	if err != nil {
-		return nil, fmt.Errorf("frame: %w", err)
-	}
-	m.Event, m.Frame = event, frame
-	return m, nil
 }

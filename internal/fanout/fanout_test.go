@@ -13,6 +13,7 @@ import (
 	"larder/api"
 	"larder/internal/eventlog"
 	"larder/internal/fanout"
+	"larder/internal/feed"
 )
 
 const epoch = "abcdefgh2345"
@@ -85,9 +86,9 @@ func TestPublish(t *testing.T) {
 	for name, d := range map[string]*door{"first": first, "second": second} {
 		var got []string
 		for _, m := range d.messages {
-			got = append(got, fmt.Sprint(m.Record.Position.Seq, m.Rooms()))
+			got = append(got, fmt.Sprint(m.Record.Position.Seq, m.Rooms(feed.Within)))
 		}
-		if want := []string{"11 [everyone]", "12 [user:a user:b]", "13 []", "15 [everyone]", "16 []"}; !slices.Equal(got, want) {
+		if want := []string{"11 [everyone narrowed]", "12 [user:a user:b]", "13 []", "15 [everyone narrowed]", "16 []"}; !slices.Equal(got, want) {
 			t.Errorf("%s door: got %q, want %q", name, got, want)
 		}
 	}
@@ -95,19 +96,19 @@ func TestPublish(t *testing.T) {
 		if m != second.messages[i] {
 			t.Errorf("message %d was made once for each door", i)
 		}
-		visible := len(m.Rooms()) > 0
-		if (m.Event != nil) != visible || (m.Frame != nil) != visible {
-			t.Errorf("message %d for %v: event %v, frame %s", i, m.Rooms(), m.Event, m.Frame)
+		visible := len(m.Rooms(feed.Within)) > 0
+		if m.Visible() != visible || visible && (m.Event(feed.Within) == nil || m.Frame(feed.Within) == nil) {
+			t.Errorf("message %d for %v: visible %t, frame %s", i, m.Rooms(feed.Within), m.Visible(), m.Frame(feed.Within))
 		}
 	}
 	m := first.messages[0]
-	if got := m.Event.Name(); got != "donation.claimed" {
+	if got := m.Event(feed.Within).Name(); got != "donation.claimed" {
 		t.Errorf("event name: got %q", got)
 	}
 	var frame api.Frame
-	if err := json.Unmarshal(m.Frame, &frame); err != nil || frame.Event != "donation.claimed" || frame.ID != nil ||
+	if err := json.Unmarshal(m.Frame(feed.Within), &frame); err != nil || frame.Event != "donation.claimed" || frame.ID != nil ||
 		string(frame.Data) != `{"n":11,"position":"abcdefgh2345-000000000011p"}` {
-		t.Errorf("frame: got %s, %v", m.Frame, err)
+		t.Errorf("frame: got %s, %v", m.Frame(feed.Within), err)
 	}
 }
 
@@ -115,8 +116,10 @@ func TestRoomsOfUsersAndEveryoneDiffer(t *testing.T) {
 	if fanout.RoomUser("everyone") == fanout.RoomEveryone || fanout.RoomUser("a") == fanout.RoomUser("b") {
 		t.Error("two rooms share a name")
 	}
-	m := fanout.Message{Record: record(1, eventlog.Audience{Everyone: true, Users: []string{"a"}})}
-	if got := m.Rooms(); !slices.Equal(got, []string{fanout.RoomEveryone}) {
+	d := &door{t: t}
+	newFanout(t, nil, d).Publish(t.Context(), []eventlog.Record{record(11, eventlog.Audience{Everyone: true, Users: []string{"a"}})})
+	m := d.messages[0]
+	if got := m.Rooms(feed.Within); !slices.Equal(got, []string{fanout.RoomEveryone, fanout.RoomNarrowed}) {
 		t.Errorf("everyone and a user: got %q, want one room, or the user hears it twice", got)
 	}
 }
@@ -133,7 +136,7 @@ func TestRecordThatNobodyCanEncode(t *testing.T) {
 			d := &door{t: t}
 			f := newFanout(t, &logs, d)
 			f.Publish(t.Context(), []eventlog.Record{broken, record(12, everyone)})
-			if len(d.messages) != 2 || d.messages[0].Event != nil || d.messages[0].Frame != nil || d.messages[1].Event == nil {
+			if len(d.messages) != 2 || d.messages[0].Event(feed.Within) != nil || d.messages[0].Frame(feed.Within) != nil || d.messages[1].Event(feed.Within) == nil {
 				t.Fatalf("got %d messages, want the broken one without a form and the next one whole", len(d.messages))
 			}
 			if f.Position().Seq != 12 {

@@ -16,8 +16,10 @@ import (
 	"larder/engineio"
 	"larder/internal/account"
 	"larder/internal/auth"
+	"larder/internal/command"
 	"larder/internal/eventlog"
 	"larder/internal/fanout"
+	"larder/internal/feed"
 	"larder/internal/problem"
 	"larder/internal/query"
 	"larder/socketio"
@@ -29,31 +31,36 @@ var Namespaces = []string{"/donations", "/"}
 
 // Gateway is the doors of one node.
 type Gateway struct {
-	sio     *socketio.Server
-	auth    *auth.Auth
-	queries *query.Service
-	log     *slog.Logger
-	spaces  []*socketio.Namespace
-	plain   plainDoor
-	present presence
-	fan     *fanout.Fanout
+	sio      *socketio.Server
+	auth     *auth.Auth
+	queries  *query.Service
+	commands *command.Service
+	log      *slog.Logger
+	spaces   []*socketio.Namespace
+	plain    door
+	present  presence
+	fan      *fanout.Fanout
 
 	draining atomic.Bool
 }
 
 // New returns a Gateway on the namespaces of a Socket.IO server that does not
-// serve yet. Join has to be called before it does.
-func New(sio *socketio.Server, au *auth.Auth, queries *query.Service, log *slog.Logger) *Gateway {
-	g := &Gateway{sio: sio, auth: au, queries: queries, log: log}
+// serve yet. Join has to be called before it does. window is how long a client may
+// come back as the socket it was, 0: for ever.
+func New(sio *socketio.Server, au *auth.Auth, queries *query.Service, commands *command.Service, window time.Duration, log *slog.Logger) *Gateway {
+	g := &Gateway{sio: sio, auth: au, queries: queries, commands: commands, log: log}
 	g.plain.init(g)
+	back := newRecovery(g, au.Tokens.Key("socket.io recovery"), window)
 	for _, name := range Namespaces {
 		n := sio.Of(name)
 		n.Use(g.authenticate)
 		n.OnConnect(g.connected)
 		n.OnDisconnect(g.disconnected)
 		n.OnError(g.failed)
+		n.Recover(back)
 		socketio.On(n, api.EventTest, g.test)
 		socketio.On(n, api.EventFeedResume, g.resume)
+		socketio.OnAnswer(n, api.EventFeedSubscribe, g.subscribe)
 		g.spaces = append(g.spaces, n)
 	}
 	return g
@@ -70,14 +77,20 @@ func (g *Gateway) Deliver(m *fanout.Message) {
 		g.expel(m.Record.Subject)
 		return
 	}
-	rooms := m.Rooms()
-	if len(rooms) == 0 || m.Event == nil { // nobody's, or it could not be encoded
-		return
+	for _, p := range []feed.Passage{feed.Within, feed.Enters, feed.Leaves} {
+		rooms := m.Rooms(p)
+		if len(rooms) == 0 { // nobody's
+			continue
+		}
+		if ev := m.Event(p); ev != nil {
+			for _, n := range g.spaces {
+				n.Emit(ev, rooms...)
+			}
+		}
 	}
-	for _, n := range g.spaces {
-		n.Emit(m.Event, rooms...)
+	if m.Visible() {
+		g.plain.deliver(m)
 	}
-	g.plain.deliver(m)
 }
 
 // reasonSuspended is what OnDisconnect and the log hear of an expelled socket.
@@ -165,17 +178,22 @@ func actorOf(s *socketio.Socket) account.Actor {
 func (g *Gateway) connected(ctx context.Context, s *socketio.Socket) {
 	who := actorOf(s)
 	g.present.enter(g.log, who.ID, s.Namespace().Name(), string(s.Transport()))
-	g.fan.Enter(func(pos eventlog.Position) {
-		g.emit(s, api.EventFeedReady, api.FeedReady{
-			Position: pos.String(), User: api.FeedUser{ID: who.ID, Role: string(who.Role)},
+	if !s.Recovered() { // who has come back is in already, and was told first
+		g.fan.Enter(func(pos eventlog.Position) {
+			g.emitAt(s, pos.String(), api.EventFeedReady, api.FeedReady{
+				Position: pos.String(), Reason: s.RecoveryResult(), User: api.FeedUser{ID: who.ID, Role: string(who.Role)},
+			})
+			g.joinFeed(s, who.ID, feed.View{})
 		})
-		if err := s.Join(fanout.RoomEveryone, fanout.RoomUser(who.ID)); err != nil {
-			g.log.Error("socket in no room", "user_id", who.ID, "err", err)
-			s.Close("") // it would be silent for ever
-		}
-	})
+	}
 	// A suspension that was delivered between the check of the token and the join
 	// has not reached this socket: look again, now that later ones will.
+	g.recheck(ctx, s)
+}
+
+// recheck closes a socket whose account may not be here any more.
+func (g *Gateway) recheck(ctx context.Context, s *socketio.Socket) {
+	who := actorOf(s)
 	ctx, done := detached(ctx)
 	defer done()
 	if a, err := g.queries.Profile(ctx, who.ID); err == nil && !a.Active {
@@ -184,6 +202,7 @@ func (g *Gateway) connected(ctx context.Context, s *socketio.Socket) {
 }
 
 func (g *Gateway) disconnected(s *socketio.Socket, reason engineio.Reason) {
+	g.fan.Views.Forget(s)
 	g.present.leave(g.log, actorOf(s).ID, s.Namespace().Name(), string(reason))
 }
 
@@ -201,9 +220,8 @@ func (g *Gateway) resume(ctx context.Context, s *socketio.Socket, req api.FeedRe
 	if req.After == "" {
 		return api.FeedResumed{}, api.NewError(http.StatusBadRequest, api.CodeValidation, "after must be a position")
 	}
-	who := actorOf(s)
-	viewer := account.Account{ID: who.ID, Role: who.Role, Verified: who.Verified, Active: who.Active}
-	return g.queries.Resume(ctx, viewer, req.After, 0)
+	view, _ := g.fan.Views.Of(s)
+	return g.queries.Resume(ctx, query.Viewer{AccountID: actorOf(s).ID, View: view}, req.After, 0)
 }
 
 // failed tells a client that its message failed, as event and as ack (P-21).
@@ -247,11 +265,17 @@ func (g *Gateway) exception(pattern string, data json.RawMessage, err error) api
 }
 
 // emit sends one socket something that is its own.
-func (g *Gateway) emit(s *socketio.Socket, name string, payload any) {
+func (g *Gateway) emit(s *socketio.Socket, name string, payload any) { g.emitAt(s, "", name, payload) }
+
+// emitAt is emit for what tells the client its place in the stream.
+func (g *Gateway) emitAt(s *socketio.Socket, position, name string, payload any) {
 	body, err := json.Marshal(payload)
 	if err == nil {
 		var ev *socketio.Event
 		if ev, err = socketio.NewEvent(name, body); err == nil {
+			if position != "" {
+				ev = ev.WithOffset(position)
+			}
 			err = s.Emit(ev)
 		}
 	}

@@ -4,13 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -18,8 +15,8 @@ import (
 	"larder/api"
 	"larder/engineio"
 	"larder/internal/auth"
-	"larder/internal/fanout"
 	"larder/internal/problem"
+	"larder/internal/query"
 )
 
 const (
@@ -39,43 +36,31 @@ const (
 	statusTryAgainLater  ws.StatusCode = 1013
 )
 
-// plainDoor keeps the plain WebSockets.
-type plainDoor struct {
-	g    *Gateway
-	wait sync.WaitGroup
-
-	mu      sync.Mutex // guards the fields below
-	closed  bool
-	strange int                     // connections without an identity yet
-	all     map[*plainConn]struct{} // every open connection
-	live    map[*plainConn]struct{} // those in the stream
-}
-
-func (d *plainDoor) init(g *Gateway) {
-	d.g, d.all, d.live = g, map[*plainConn]struct{}{}, map[*plainConn]struct{}{}
-}
-
 // IsPlainWebSocket says whether a request wants the plain WebSocket (P-30): an
 // upgrade on the path of the list.
 func IsPlainWebSocket(r *http.Request) bool {
 	return strings.TrimRight(r.URL.Path, "/") == "/donations" && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 }
 
-// ServePlainWebSocket takes such a request over. The origin has been checked.
-func (g *Gateway) ServePlainWebSocket(w http.ResponseWriter, r *http.Request) {
+// ServePlainWebSocket takes such a request over. The origin has been checked. An
+// error is the caller's to answer.
+func (g *Gateway) ServePlainWebSocket(w http.ResponseWriter, r *http.Request) error {
 	token, subprotocol := plainToken(r)
 	up := ws.HTTPUpgrader{Timeout: writeTimeout}
 	if subprotocol != "" {
 		up.Protocol = func(p string) bool { return p == subprotocol }
 	}
-	after := r.URL.Query().Get("after")
+	want, err := wishOf(r)
+	if err != nil {
+		return err
+	}
 	conn, rw, _, err := up.Upgrade(r, w)
 	if err != nil {
 		g.log.DebugContext(r.Context(), "plain websocket not opened", "err", err)
 		if conn != nil {
 			_ = conn.Close()
 		}
-		return
+		return nil
 	}
 	engineio.GiveUpTCP(conn, plainPing+time.Second, plainSilence)
 	var ahead []byte
@@ -87,9 +72,15 @@ func (g *Gateway) ServePlainWebSocket(w http.ResponseWriter, r *http.Request) {
 	// back; the connection outlives the request's context.
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	c := newPlainConn(g, conn, ahead, cancel)
-	if err := g.plain.admit(c, func() { c.serve(ctx, token, after) }); err != nil {
+	if err := g.plain.admit(c); err != nil {
 		c.turnAway(err)
+		return nil
 	}
+	go func() {
+		defer g.plain.wait.Done()
+		c.serve(ctx, token, want)
+	}()
+	return nil
 }
 
 // plainToken finds a token in the request (P-31): the Authorization header, else a
@@ -112,22 +103,6 @@ func plainToken(r *http.Request) (token, subprotocol string) {
 	return token, subprotocol
 }
 
-// admit takes a connection in and starts its reader, or says why not.
-func (d *plainDoor) admit(c *plainConn, serve func()) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed || d.g.draining.Load() {
-		return errDraining
-	}
-	if d.strange >= maxUnauthenticated {
-		return api.NewError(http.StatusTooManyRequests, api.CodeRateLimited, "Too many connections without a token")
-	}
-	d.strange++
-	d.all[c] = struct{}{}
-	d.wait.Go(serve)
-	return nil
-}
-
 // turnAway is refuse for a connection that was not admitted: it starts nothing.
 func (c *plainConn) turnAway(err error) {
 	defer c.conn.Close()
@@ -148,116 +123,9 @@ func (c *plainConn) turnAway(err error) {
 	}
 }
 
-func (d *plainDoor) known() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.strange--
-}
-
-func (d *plainDoor) join(c *plainConn) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.live[c] = struct{}{}
-}
-
-func (d *plainDoor) forget(c *plainConn) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.all, c)
-	delete(d.live, c)
-}
-
-// conns are the connections of a set for which want says yes.
-func (d *plainDoor) conns(set map[*plainConn]struct{}, want func(*plainConn) bool) []*plainConn {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var list []*plainConn
-	for c := range set {
-		if want == nil || want(c) {
-			list = append(list, c)
-		}
-	}
-	return list
-}
-
-func (d *plainDoor) deliver(m *fanout.Message) {
-	var frame []byte
-	for _, c := range d.conns(d.live, func(c *plainConn) bool {
-		return m.Record.Audience.Includes(c.accountID) && m.Record.Position.Seq > c.after
-	}) {
-		if frame == nil {
-			frame = ws.MustCompileFrame(ws.NewTextFrame(m.Frame))
-		}
-		c.send(frame)
-	}
-}
-
-func (d *plainDoor) expel(accountID string) {
-	for _, c := range d.conns(d.live, func(c *plainConn) bool { return c.accountID == accountID }) {
-		c.refuse(auth.ErrSuspended)
-	}
-}
-
-// drain tells those in the stream, and closes all connections in turns.
-func (d *plainDoor) drain(ctx context.Context, over time.Duration) error {
-	list := d.conns(d.all, nil)
-	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-	turns := engineio.Turns(len(list), over)
-	for i, c := range list {
-		if d.inStream(c) {
-			c.sendEvent(api.EventServerDraining, farewell(turns[i]))
-		}
-	}
-	return engineio.AtTurns(ctx, turns, func(i int) bool {
-		list[i].goAway()
-		return d.any()
-	})
-}
-
-func (d *plainDoor) inStream(c *plainConn) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	_, live := d.live[c]
-	return live
-}
-
-func (d *plainDoor) any() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.all) > 0
-}
-
 // goAway closes the connection because the server stops.
 func (c *plainConn) goAway() {
 	c.close(statusServiceRestart, "server is going away", engineio.ReasonShutdown)
-}
-
-// shutdown closes all connections and waits for their goroutines. When ctx ends
-// first they are cut, which is an error.
-func (d *plainDoor) shutdown(ctx context.Context) error {
-	d.mu.Lock()
-	d.closed = true
-	d.mu.Unlock()
-	for _, c := range d.conns(d.all, nil) {
-		c.goAway()
-		c.hurry()
-	}
-	done := make(chan struct{})
-	go func() {
-		d.wait.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-	}
-	for _, c := range d.conns(d.all, nil) {
-		c.cancel(errClosed)
-		_ = c.conn.Close()
-	}
-	<-done
-	return fmt.Errorf("plain websockets: %w", context.Cause(ctx))
 }
 
 // answer handles one message of a client in the stream.
@@ -277,7 +145,7 @@ func (c *plainConn) answer(ctx context.Context, id auth.Identity, msg []byte) {
 	switch f.Event {
 	case api.EventTest:
 		pong := newPong()
-		c.sendEvent(api.EventTestResponse, pong)
+		c.g.tell(c, api.EventTestResponse, pong)
 		c.ack(f, pong)
 	case api.EventFeedResume:
 		var req api.FeedResume
@@ -285,12 +153,21 @@ func (c *plainConn) answer(ctx context.Context, id auth.Identity, msg []byte) {
 			c.except(f, api.NewError(http.StatusBadRequest, api.CodeValidation, "after must be a position"))
 			return
 		}
-		page, err := c.g.queries.Resume(ctx, id.Account, req.After, 0)
+		page, err := c.g.queries.Resume(ctx, query.Viewer{AccountID: c.at.accountID, View: c.at.view}, req.After, 0)
 		if err != nil {
 			c.except(f, err)
 			return
 		}
 		c.ack(f, page)
+	case api.EventFeedSubscribe:
+		var req api.FeedSubscribe
+		if err := json.Unmarshal(f.Data, &req); err != nil && len(f.Data) > 0 {
+			c.except(f, api.NewError(http.StatusBadRequest, api.CodeBadRequest, "feed.subscribe takes area, statuses and foodTypes"))
+			return
+		}
+		if err := c.narrow(ctx, f, req); err != nil {
+			c.except(f, err)
+		}
 	case api.EventAuth:
 		c.ack(f, map[string]bool{"ok": true}) // it was authenticated already
 	default:
@@ -315,7 +192,7 @@ func (c *plainConn) ack(f api.Frame, answer any) {
 
 func (c *plainConn) except(f api.Frame, err error) {
 	ex := c.g.exception(f.Event, f.Data, err)
-	c.sendEvent(api.EventException, ex)
+	c.g.tell(c, api.EventException, ex)
 	c.ack(f, ex)
 }
 
@@ -326,7 +203,7 @@ func (c *plainConn) refuse(err error) {
 	if e.Code == api.CodeAccountSuspended {
 		reason = reasonSuspended
 	}
-	c.sendEvent(api.EventException, c.g.exception(api.EventAuth, nil, err))
+	c.g.tell(c, api.EventException, c.g.exception(api.EventAuth, nil, err))
 	c.close(closeCode(e), string(e.Code), reason)
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"sync"
@@ -19,6 +20,9 @@ import (
 	"larder/api"
 	"larder/engineio"
 	"larder/internal/auth"
+	"larder/internal/eventlog"
+	"larder/internal/fanout"
+	"larder/internal/feed"
 )
 
 const (
@@ -41,10 +45,7 @@ type plainConn struct {
 	in     *wsutil.Reader
 	cancel context.CancelCauseFunc
 
-	// Set by the reader before the connection joins the stream, then fixed.
-	accountID string
-	after     int64 // live records up to here were told already
-
+	at      place
 	silence time.Duration // how long a sign of the client is good for; the reader's own
 
 	mu      sync.Mutex // guards the fields below
@@ -71,7 +72,7 @@ func newPlainConn(g *Gateway, conn net.Conn, ahead []byte, cancel context.Cancel
 }
 
 // serve is the reader: identify, enter the stream, then answer until the end.
-func (c *plainConn) serve(ctx context.Context, token, after string) {
+func (c *plainConn) serve(ctx context.Context, token string, want wish) {
 	defer c.g.plain.forget(c)
 	defer c.cancel(errClosed)
 	id, ok := c.identify(ctx, token)
@@ -80,9 +81,9 @@ func (c *plainConn) serve(ctx context.Context, token, after string) {
 		c.finish()
 		return
 	}
-	c.accountID = id.Account.ID
-	c.g.present.enter(c.g.log, c.accountID, "plain", string(engineio.WebSocket))
-	if err := c.enter(ctx, id, after); err == nil {
+	c.at.accountID = id.Account.ID
+	c.g.present.enter(c.g.log, c.at.accountID, "plain", string(engineio.WebSocket))
+	if err := c.g.follow(ctx, c, id, want); err == nil {
 		c.recheck(ctx)
 		c.closeFor(c.listen(func(msg []byte) { c.answer(ctx, id, msg) }))
 	} else if !ended(err) {
@@ -92,13 +93,13 @@ func (c *plainConn) serve(ctx context.Context, token, after string) {
 	c.mu.Lock()
 	reason := c.reason
 	c.mu.Unlock()
-	c.g.present.leave(c.g.log, c.accountID, "plain", string(reason))
+	c.g.present.leave(c.g.log, c.at.accountID, "plain", string(reason))
 }
 
 // recheck closes the connection of an account that was suspended between the
 // check of its token and the join: that was told to those who were in already.
 func (c *plainConn) recheck(ctx context.Context) {
-	if a, err := c.g.queries.Profile(ctx, c.accountID); err == nil && !a.Active {
+	if a, err := c.g.queries.Profile(ctx, c.at.accountID); err == nil && !a.Active {
 		c.refuse(auth.ErrSuspended)
 	}
 }
@@ -238,13 +239,57 @@ func (c *plainConn) closeFor(err error) {
 	}
 }
 
-func (c *plainConn) sendEvent(name string, payload any) {
-	data, err := json.Marshal(payload)
-	if err != nil {
-		c.g.log.Error("event can't be encoded", "event", name, "err", err)
-		return
-	}
+func (c *plainConn) place() *place { return &c.at }
+
+// tell implements client. Frames carry positions in their data.
+func (c *plainConn) tell(name, _ string, data json.RawMessage) {
 	c.sendFrame(api.Frame{Event: name, Data: data})
+}
+
+// deliver implements client.
+func (c *plainConn) deliver(m *fanout.Message, p feed.Passage, shared *forms) {
+	if shared.frame[p] == nil {
+		body := m.Frame(p)
+		if body == nil { // it can't be encoded
+			return
+		}
+		shared.frame[p] = ws.MustCompileFrame(ws.NewTextFrame(body))
+	}
+	c.send(shared.frame[p])
+}
+
+// narrow answers feed.subscribe.
+func (c *plainConn) narrow(ctx context.Context, f api.Frame, req api.FeedSubscribe) error {
+	view, faults := feed.NewView(req)
+	if len(faults) > 0 {
+		return api.NewError(http.StatusBadRequest, api.CodeValidation, faults...)
+	}
+	var shared forms
+	err := c.g.narrow(ctx, listener{
+		accountID: c.at.accountID,
+		pause:     func() { c.g.plain.pause(c) },
+		tell:      func(m *fanout.Message, p feed.Passage) { c.deliver(m, p, &shared) },
+		answer: func(s api.FeedSubscribed) error {
+			c.ack(f, s)
+			c.g.tell(c, api.EventFeedPosition, api.FeedPosition{Position: s.Position})
+			return nil
+		},
+		resume: func(view feed.View, pos eventlog.Position) {
+			c.at.view, c.at.after = view, pos.Seq
+			c.g.plain.join(c)
+		},
+	}, view, c.at.view, func(context.Context) error { return nil }) // the client says its view again when it returns
+	if errors.Is(err, errOvertaken) {
+		c.goAway()
+	}
+	c.recheck(ctx) // what happened to the account meanwhile was told to those who were live
+	return err
+}
+
+// cut implements client.
+func (c *plainConn) cut() {
+	c.cancel(errClosed)
+	_ = c.conn.Close()
 }
 
 func (c *plainConn) sendFrame(f api.Frame) {
@@ -267,7 +312,7 @@ func (c *plainConn) send(frame []byte) bool {
 	if c.queued > 0 && c.queued+len(frame) > maxQueued {
 		c.endLocked(engineio.ReasonSlow)
 		c.queue, c.queued = nil, 0
-		c.g.log.Info("client is too slow", "user_id", c.accountID, "door", "plain")
+		c.g.log.Info("client is too slow", "user_id", c.at.accountID, "door", "plain")
 		_ = c.conn.Close() // ends reader and writer
 		return false
 	}

@@ -14,6 +14,7 @@ import (
 	"larder/api"
 	"larder/internal/command"
 	"larder/internal/donation"
+	"larder/internal/geo"
 	"larder/internal/problem"
 	"larder/internal/public"
 	"larder/internal/query"
@@ -91,7 +92,7 @@ func (in *listInput) filter() (query.ListFilter, error) {
 		radius = number("radius", in.Radius, 0.001, 20_040)
 	}
 	if in.Latitude != "" || in.Longitude != "" {
-		f.Near = &query.Near{
+		f.Near = &geo.Area{
 			Lat: number("latitude", in.Latitude, -90, 90), Lng: number("longitude", in.Longitude, -180, 180), RadiusKm: radius,
 		}
 	}

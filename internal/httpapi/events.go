@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"larder/api"
+	"larder/internal/query"
 )
 
 type eventsInput struct {
@@ -14,7 +15,7 @@ type eventsInput struct {
 }
 
 func (a *API) events(ctx context.Context, in *eventsInput) (*body[api.FeedResumed], error) {
-	page, err := a.queries.Resume(ctx, caller(ctx), in.After, in.Limit)
+	page, err := a.queries.Resume(ctx, query.Viewer{AccountID: caller(ctx).ID}, in.After, in.Limit)
 	if err != nil {
 		return nil, err
 	}

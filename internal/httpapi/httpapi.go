@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"reflect"
 	"strings"
@@ -226,10 +227,19 @@ func (a *API) write(ctx huma.Context, h huma.API, err error) {
 // WriteError answers w with an error in the form that the request asks for, for
 // handlers outside of the REST surface.
 func WriteError(w http.ResponseWriter, r *http.Request, e *api.Error) {
-	ref := &refusal{body: e, rfc9457: wantsProblem(r.Header.Get("Accept"))}
+	(&refusal{body: e, rfc9457: wantsProblem(r.Header.Get("Accept"))}).write(w)
+}
+
+// Refuse is WriteError for an error of any kind, by the rules of the REST surface.
+func (a *API) Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	a.refuse(r.Context(), err).write(w)
+}
+
+func (ref *refusal) write(w http.ResponseWriter) {
+	maps.Copy(w.Header(), ref.headers)
 	w.Header().Set("Content-Type", ref.ContentType(""))
 	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(e.StatusCode)
+	w.WriteHeader(ref.body.StatusCode)
 	if body, err := ref.MarshalJSON(); err == nil {
 		_, _ = w.Write(append(body, '\n')) // an error here: the client has gone
 	}

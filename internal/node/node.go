@@ -108,7 +108,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, wire io.Write
 	}
 	n.metrics.Gauge("queue_bytes", "Bytes that wait for clients that are behind.",
 		func() float64 { return float64(n.sio.Stats().Queued) })
-	n.gateway = gateway.New(n.sio, n.auth, queries, log)
+	n.gateway = gateway.New(n.sio, n.auth, queries, commands, 720*time.Hour, log)
 	if err := n.joinLog(ctx, waker); err != nil {
 		return nil, err
 	}
@@ -178,6 +178,12 @@ func (n *Node) joinLog(ctx context.Context, waker *eventlog.Waker) error {
 		return fmt.Errorf("read log: %w", err)
 	}
 	fan = fanout.New(pos, n.log, n.gateway)
+	// Who was here before a restart comes back at once: one read serves them all.
+	recent, err := n.store.Log().Since(ctx, pos.Seq-fanout.RingRecords, fanout.RingRecords)
+	if err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
+	fan.Recall(recent)
 	n.gateway.Join(fan)
 	return nil
 }
@@ -192,7 +198,15 @@ func (n *Node) routes(rest *httpapi.API, cors *engineio.CORS, metrics http.Handl
 	known := httpapi.Mux(inner)
 	guarded := cors.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if gateway.IsPlainWebSocket(r) {
-			n.gateway.ServePlainWebSocket(w, r)
+			if err := n.gateway.ServePlainWebSocket(w, r); err != nil {
+				rest.Refuse(w, r, err)
+			}
+			return
+		}
+		if gateway.IsEventStream(r) {
+			if err := n.gateway.ServeEventStream(w, r); err != nil {
+				rest.Refuse(w, r, err)
+			}
 			return
 		}
 		known.ServeHTTP(w, r)

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"larder/internal/account"
 	"larder/internal/donation"
 	"larder/internal/eventlog"
+	"larder/internal/geo"
 	"larder/internal/public"
 	"larder/internal/store"
 )
@@ -43,18 +43,12 @@ func NewService(st *store.Store, place *time.Location) *Service {
 	return &Service{store: st, place: place}
 }
 
-// Near is a circle on the earth.
-type Near struct {
-	Lat, Lng float64 // degrees
-	RadiusKm float64
-}
-
 // ListFilter selects donations for a list.
 type ListFilter struct {
 	Statuses []donation.Status
-	Near     *Near  // nil: everywhere
-	Limit    int    // 0: MaxList
-	After    string // cursor of the page before, empty for the first
+	Near     *geo.Area // nil: everywhere
+	Limit    int       // 0: MaxList
+	After    string    // cursor of the page before, empty for the first
 }
 
 // Donations lists donations, newest first, and the cursor of the next page, empty
@@ -73,9 +67,7 @@ func (s *Service) Donations(ctx context.Context, f ListFilter) (list []api.Donat
 		sf.Before = &c
 	}
 	if f.Near != nil {
-		// One degree of latitude is never less than 110.5 km.
-		band := f.Near.RadiusKm/110.5 + 1e-6
-		sf.MinLat, sf.MaxLat = f.Near.Lat-band, f.Near.Lat+band
+		sf.Boxes = f.Near.Boxes()
 	}
 	now := time.Now()
 	err = s.store.View(ctx, func(tx *store.Tx) error {
@@ -91,7 +83,7 @@ func (s *Service) Donations(ctx context.Context, f ListFilter) (list []api.Donat
 			}
 			var distance *float64
 			if f.Near != nil {
-				km := Distance(f.Near.Lat, f.Near.Lng, d.Latitude, d.Longitude)
+				km := geo.Distance(f.Near.Lat, f.Near.Lng, d.Latitude, d.Longitude)
 				if km > f.Near.RadiusKm {
 					continue
 				}
@@ -152,16 +144,4 @@ func (s *Service) History(ctx context.Context, viewer account.Account, id string
 		return ErrNotParty
 	})
 	return recs, err
-}
-
-// earthRadiusKm is the mean radius of the earth (IUGG).
-const earthRadiusKm = 6371.0088
-
-// Distance is the great-circle distance in kilometres between two places in
-// degrees, by the haversine formula.
-func Distance(lat1, lng1, lat2, lng2 float64) float64 {
-	rad := math.Pi / 180
-	dLat, dLng := (lat2-lat1)*rad, (lng2-lng1)*rad
-	h := math.Pow(math.Sin(dLat/2), 2) + math.Cos(lat1*rad)*math.Cos(lat2*rad)*math.Pow(math.Sin(dLng/2), 2)
-	return 2 * earthRadiusKm * math.Asin(math.Min(1, math.Sqrt(h)))
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"larder/api"
-	"larder/internal/account"
 	"larder/internal/eventlog"
+	"larder/internal/feed"
 	"larder/internal/store"
 )
 
@@ -23,9 +23,32 @@ const (
 	ReasonWindow   = "window"   // older than what is kept
 )
 
+// Viewer is through whose eyes the log is read.
+type Viewer struct {
+	AccountID string
+	View      feed.View // what a narrowed feed shows; its zero value narrows nothing
+}
+
+// passage is what a record means to the viewer.
+func (v Viewer) passage(r eventlog.Record) feed.Passage {
+	switch {
+	case !r.Audience.Includes(v.AccountID):
+		return feed.Outside
+	case !r.Audience.Everyone || v.View.Whole():
+		return feed.Within
+	}
+	return v.View.Passage(feed.FactsOf(r))
+}
+
+// Seen is a record and how the viewer is told of it.
+type Seen struct {
+	eventlog.Record
+	Passage feed.Passage
+}
+
 // Page is what happened after a position, as far as the viewer may see it.
 type Page struct {
-	Records []eventlog.Record
+	Records []Seen
 	// Position is where the page ends: records up to it have been looked at.
 	Position eventlog.Position
 	// Head is the newest position at the time of reading.
@@ -39,7 +62,7 @@ func (p Page) Complete() bool { return p.Position == p.Head }
 
 // Events returns the next page of records after a position for a viewer. limit
 // bounds the records looked at; 0 means MaxEvents.
-func (s *Service) Events(ctx context.Context, viewer account.Account, after eventlog.Position, limit int) (Page, error) {
+func (s *Service) Events(ctx context.Context, viewer Viewer, after eventlog.Position, limit int) (Page, error) {
 	if limit <= 0 || limit > MaxEvents {
 		limit = MaxEvents
 	}
@@ -61,7 +84,7 @@ func (s *Service) Events(ctx context.Context, viewer account.Account, after even
 		if err != nil {
 			return err
 		}
-		page.add(recs, viewer.ID)
+		page.add(recs, viewer)
 		return nil
 	})
 	return page, err
@@ -81,15 +104,22 @@ func gap(after, tail, head eventlog.Position) string {
 }
 
 // add takes records into the page until it is large enough, at least one.
-func (p *Page) add(recs []eventlog.Record, viewerID string) {
+func (p *Page) add(recs []eventlog.Record, viewer Viewer) {
 	size := 0
 	for _, r := range recs {
-		if size += len(r.Payload); size > maxEventBytes && len(p.Records) > 0 {
+		passage := viewer.passage(r)
+		if passage != feed.Outside {
+			size += len(r.Payload)
+		}
+		if passage == feed.Enters {
+			size += len(r.Donation)
+		}
+		if size > maxEventBytes && len(p.Records) > 0 {
 			return
 		}
 		p.Position = r.Position
-		if r.Audience.Includes(viewerID) {
-			p.Records = append(p.Records, r)
+		if passage != feed.Outside {
+			p.Records = append(p.Records, Seen{r, passage})
 		}
 	}
 }
@@ -97,7 +127,7 @@ func (p *Page) add(recs []eventlog.Record, viewerID string) {
 // Resume answers a client that has seen everything up to after, a position in the
 // form of the wire; an empty one asks for all that is kept. A position that can't
 // be served is no error: the answer says so and where to go on after a snapshot.
-func (s *Service) Resume(ctx context.Context, viewer account.Account, after string, limit int) (api.FeedResumed, error) {
+func (s *Service) Resume(ctx context.Context, viewer Viewer, after string, limit int) (api.FeedResumed, error) {
 	from, perr := eventlog.ParsePosition(after)
 	if after == "" {
 		p, err := s.beginning(ctx)
@@ -116,9 +146,19 @@ func (s *Service) Resume(ctx context.Context, viewer account.Account, after stri
 	if page.Gap != "" {
 		return api.FeedResumed{Position: page.Head.String(), Reason: page.Gap, Events: []api.LoggedEvent{}}, nil
 	}
+	events, err := views(page.Records)
 	return api.FeedResumed{
-		Position: page.Position.String(), Recovered: true, More: !page.Complete(), Events: EventViews(page.Records),
-	}, nil
+		Position: page.Position.String(), Recovered: true, More: !page.Complete(), Events: events,
+	}, err
+}
+
+// Head is the position of the newest record.
+func (s *Service) Head(ctx context.Context) (p eventlog.Position, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		p, err = tx.Head(ctx)
+		return err
+	})
+	return p, err
 }
 
 // beginning is the position before everything that is kept.

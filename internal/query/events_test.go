@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"larder/api"
-	"larder/internal/account"
 	"larder/internal/donation"
 	"larder/internal/eventlog"
 	"larder/internal/public"
@@ -25,7 +24,7 @@ func users(ids ...string) eventlog.Audience { return eventlog.Audience{Users: id
 
 func TestResume(t *testing.T) {
 	w := newWorld(t)
-	ngo := account.Account{ID: "ngo", Role: account.NGO}
+	ngo := query.Viewer{AccountID: "ngo"}
 	empty, err := w.Resume(w.ctx, ngo, "", 0)
 	if err != nil || !empty.Recovered || empty.More || len(empty.Events) != 0 || empty.Events == nil {
 		t.Errorf("an empty log: got %+v, %v", empty, err)
@@ -67,7 +66,7 @@ func TestResume(t *testing.T) {
 		"nearly a position":      {"ngo", at(3) + " ", 0, api.FeedResumed{Position: at(7), Reason: query.ReasonPosition}, ""},
 		"an offset of another":   {"ngo", "1699000000000-0", 0, api.FeedResumed{Position: at(7), Reason: query.ReasonPosition}, ""},
 	} {
-		got, err := w.Resume(w.ctx, account.Account{ID: tc.viewer}, tc.after, tc.limit)
+		got, err := w.Resume(w.ctx, query.Viewer{AccountID: tc.viewer}, tc.after, tc.limit)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -107,7 +106,7 @@ func TestResumeOutsideTheWindow(t *testing.T) {
 	}
 	w.cut(2) // 3 to 5 are kept
 	for seq, want := range map[int64]string{0: query.ReasonWindow, 1: query.ReasonWindow, 2: "", 3: "", 5: ""} {
-		got, err := w.Resume(w.ctx, account.Account{}, eventlog.Position{Epoch: head.Epoch, Seq: seq}.String(), 0)
+		got, err := w.Resume(w.ctx, query.Viewer{}, eventlog.Position{Epoch: head.Epoch, Seq: seq}.String(), 0)
 		if err != nil || got.Reason != want || got.Recovered != (want == "") {
 			t.Errorf("after %d: got %+v, %v, want reason %q", seq, got, err, want)
 		}
@@ -115,7 +114,7 @@ func TestResumeOutsideTheWindow(t *testing.T) {
 			t.Errorf("after %d: got %d events", seq, len(got.Events))
 		}
 	}
-	if got, err := w.Resume(w.ctx, account.Account{}, "", 0); err != nil || len(got.Events) != 3 {
+	if got, err := w.Resume(w.ctx, query.Viewer{}, "", 0); err != nil || len(got.Events) != 3 {
 		t.Errorf("all that is kept: got %d events, %v, want 3", len(got.Events), err)
 	}
 }
@@ -144,7 +143,7 @@ func TestResumeInPages(t *testing.T) {
 		var seen []string
 		pages, after := 0, ""
 		for more := true; more; pages++ {
-			page, err := w.Resume(w.ctx, account.Account{ID: "ngo"}, after, limit)
+			page, err := w.Resume(w.ctx, query.Viewer{AccountID: "ngo"}, after, limit)
 			if err != nil || !page.Recovered {
 				t.Fatalf("limit %d, after %q: %+v, %v", limit, after, page.Reason, err)
 			}
@@ -180,7 +179,7 @@ func TestResumeWithTheStoreClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, after := range []string{"", "hello", "abcdefgh2345-000000000001n"} {
-		if got, err := w.Resume(w.ctx, account.Account{}, after, 0); !errors.Is(err, store.ErrUnavailable) {
+		if got, err := w.Resume(w.ctx, query.Viewer{}, after, 0); !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("after %q: got %+v, %v, want ErrUnavailable and never an empty answer", after, got, err)
 		}
 	}

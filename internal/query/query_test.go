@@ -15,6 +15,7 @@ import (
 	"larder/internal/account"
 	"larder/internal/donation"
 	"larder/internal/eventlog"
+	"larder/internal/geo"
 	"larder/internal/public"
 	"larder/internal/query"
 	"larder/internal/store"
@@ -134,7 +135,7 @@ func TestDistance(t *testing.T) {
 		"a degree at 60° north": {60, 10, 60, 11, 55.6, 0.05},
 		"the pole has no east":  {90, 0, 90, 123, 0, 1e-9},
 	} {
-		there, back := query.Distance(tc.lat1, tc.lng1, tc.lat2, tc.lng2), query.Distance(tc.lat2, tc.lng2, tc.lat1, tc.lng1)
+		there, back := geo.Distance(tc.lat1, tc.lng1, tc.lat2, tc.lng2), geo.Distance(tc.lat2, tc.lng2, tc.lat1, tc.lng1)
 		if there < tc.want-tc.within || there > tc.want+tc.within || there != back {
 			t.Errorf("%s: got %.3f there and %.3f back, want %.3f ± %g", name, there, back, tc.want, tc.within)
 		}
@@ -150,34 +151,34 @@ func TestRadius(t *testing.T) {
 		w.add(id, at[0], at[1])
 	}
 	for name, tc := range map[string]struct {
-		near query.Near
+		near geo.Area
 		want string
 	}{
-		"5 km of Prague":          {query.Near{Lat: 50.0755, Lng: 14.4378, RadiusKm: query.DefaultRadius}, "prague"},
-		"30 km of Prague":         {query.Near{Lat: 50.0755, Lng: 14.4378, RadiusKm: 30}, "prague kladno"},
-		"200 km of Prague":        {query.Near{Lat: 50.0755, Lng: 14.4378, RadiusKm: 200}, "prague kladno brno"},
-		"a bit less than Kladno":  {query.Near{Lat: 50.0755, Lng: 14.4378, RadiusKm: 25.1}, "prague"},
-		"over the date line east": {query.Near{Lat: -16.8, Lng: 179.99, RadiusKm: 12}, "fiji-west fiji-east"},
-		"over the date line west": {query.Near{Lat: -16.8, Lng: -180, RadiusKm: 12}, "fiji-west fiji-east"},
-		"over the pole":           {query.Near{Lat: 89.95, Lng: 90, RadiusKm: 12}, "pole-0 pole-180"},
-		"at the pole":             {query.Near{Lat: 90, Lng: 77, RadiusKm: 6}, "pole-0 pole-180"},
-		"south pole":              {query.Near{Lat: -89.999, Lng: 10, RadiusKm: 1}, "south"},
-		"zero, zero":              {query.Near{RadiusKm: 1}, "null"},
-		"nothing there":           {query.Near{Lat: 30, Lng: 30, RadiusKm: 100}, ""},
-		"the whole earth":         {query.Near{Lat: 1, Lng: 1, RadiusKm: 20_040}, "prague kladno brno same-latitude fiji-east fiji-west pole-0 pole-180 south null"},
-		"no radius":               {query.Near{Lat: 50.0755, Lng: 14.4378}, "prague"},
+		"5 km of Prague":          {geo.Area{Lat: 50.0755, Lng: 14.4378, RadiusKm: query.DefaultRadius}, "prague"},
+		"30 km of Prague":         {geo.Area{Lat: 50.0755, Lng: 14.4378, RadiusKm: 30}, "prague kladno"},
+		"200 km of Prague":        {geo.Area{Lat: 50.0755, Lng: 14.4378, RadiusKm: 200}, "prague kladno brno"},
+		"a bit less than Kladno":  {geo.Area{Lat: 50.0755, Lng: 14.4378, RadiusKm: 25.1}, "prague"},
+		"over the date line east": {geo.Area{Lat: -16.8, Lng: 179.99, RadiusKm: 12}, "fiji-west fiji-east"},
+		"over the date line west": {geo.Area{Lat: -16.8, Lng: -180, RadiusKm: 12}, "fiji-west fiji-east"},
+		"over the pole":           {geo.Area{Lat: 89.95, Lng: 90, RadiusKm: 12}, "pole-0 pole-180"},
+		"at the pole":             {geo.Area{Lat: 90, Lng: 77, RadiusKm: 6}, "pole-0 pole-180"},
+		"south pole":              {geo.Area{Lat: -89.999, Lng: 10, RadiusKm: 1}, "south"},
+		"zero, zero":              {geo.Area{RadiusKm: 1}, "null"},
+		"nothing there":           {geo.Area{Lat: 30, Lng: 30, RadiusKm: 100}, ""},
+		"the whole earth":         {geo.Area{Lat: 1, Lng: 1, RadiusKm: 20_040}, "prague kladno brno same-latitude fiji-east fiji-west pole-0 pole-180 south null"},
+		"no radius":               {geo.Area{Lat: 50.0755, Lng: 14.4378}, "prague"},
 	} {
 		got, _ := w.list(query.ListFilter{Near: &tc.near})
 		if want := strings.Fields(tc.want); !sameSet(got, want) {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
 	}
-	list, _, err := w.Donations(w.ctx, query.ListFilter{Near: &query.Near{Lat: 50.0755, Lng: 14.4378, RadiusKm: 30}})
+	list, _, err := w.Donations(w.ctx, query.ListFilter{Near: &geo.Area{Lat: 50.0755, Lng: 14.4378, RadiusKm: 30}})
 	if err != nil || len(list) != 2 {
 		t.Fatalf("Donations: %d, %v", len(list), err)
 	}
 	for _, d := range list {
-		if want := query.Distance(50.0755, 14.4378, d.Latitude, d.Longitude); *d.Distance != want {
+		if want := geo.Distance(50.0755, 14.4378, d.Latitude, d.Longitude); *d.Distance != want {
 			t.Errorf("distance of %s: got %v, want %v", d.ID, *d.Distance, want)
 		}
 	}
@@ -209,7 +210,7 @@ func TestPages(t *testing.T) {
 	}
 	for name, f := range map[string]query.ListFilter{
 		"everywhere": {}, "a status": {Statuses: []donation.Status{donation.Available}},
-		"near": {Near: &query.Near{Lat: 50, Lng: 0, RadiusKm: 10}},
+		"near": {Near: &geo.Area{Lat: 50, Lng: 0, RadiusKm: 10}},
 	} {
 		want, next := w.list(f)
 		if next != "" {

@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
-	"math"
 	"strings"
 	"time"
 
 	"larder/internal/donation"
+	"larder/internal/geo"
 )
 
 const donationColumns = `id, name, description, food_type, quantity, unit, hygiene, preparation_time, expiry_time,
@@ -89,8 +89,7 @@ func (t *Tx) UpdateDonation(ctx context.Context, d donation.Donation) error {
 // DonationFilter selects donations. Its zero value selects all.
 type DonationFilter struct {
 	Statuses []donation.Status // empty: any
-	MinLat   float64           // with MaxLat: a band of latitude, a coarse cut for a circle
-	MaxLat   float64           // both 0: everywhere
+	Boxes    []geo.Box         // a coarse cut for a circle; none: everywhere
 	Before   *ListCursor       // only what comes after this entry in the list
 }
 
@@ -115,8 +114,13 @@ func (t *Tx) Donations(ctx context.Context, f DonationFilter) iter.Seq2[donation
 		}
 		where = append(where, "status IN ("+strings.Join(marks, ", ")+")")
 	}
-	if f.MinLat != 0 || f.MaxLat != 0 {
-		where = append(where, "latitude BETWEEN "+arg(math.Max(f.MinLat, -90))+" AND "+arg(math.Min(f.MaxLat, 90)))
+	var boxes []string
+	for _, b := range f.Boxes {
+		boxes = append(boxes, "(latitude BETWEEN "+arg(b.MinLat)+" AND "+arg(b.MaxLat)+
+			" AND longitude BETWEEN "+arg(b.MinLng)+" AND "+arg(b.MaxLng)+")")
+	}
+	if len(boxes) > 0 {
+		where = append(where, "("+strings.Join(boxes, " OR ")+")")
 	}
 	if f.Before != nil {
 		at, id := arg(millis(f.Before.CreatedAt)), arg(f.Before.ID)

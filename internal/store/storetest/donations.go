@@ -15,6 +15,7 @@ import (
 
 	"larder/internal/account"
 	"larder/internal/donation"
+	"larder/internal/geo"
 	"larder/internal/store"
 )
 
@@ -171,6 +172,7 @@ func donationFilter(t *testing.T, st *store.Store) {
 		d.CreatedAt = start.Add(time.Duration(i/7) * time.Millisecond)
 		d.Status = donation.Statuses()[i%6]
 		d.Latitude = float64(i*6)/2 - 90 // -90 to 87
+		d.Longitude = float64(i*17%360) - 180
 		all = append(all, d)
 	}
 	addDonations(t, st, all...)
@@ -180,15 +182,19 @@ func donationFilter(t *testing.T, st *store.Store) {
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		f := store.DonationFilter{Statuses: rapid.SliceOfDistinct(rapid.SampledFrom(donation.Statuses()), rapid.ID).Draw(t, "statuses")}
-		if rapid.Bool().Draw(t, "band") {
-			f.MinLat = rapid.Float64Range(-120, 120).Draw(t, "from")
-			f.MaxLat = f.MinLat + rapid.Float64Range(0, 90).Draw(t, "height")
+		for range rapid.IntRange(0, 2).Draw(t, "boxes") {
+			b := geo.Box{MinLat: rapid.Float64Range(-90, 90).Draw(t, "south"), MinLng: rapid.Float64Range(-180, 180).Draw(t, "west")}
+			b.MaxLat = b.MinLat + rapid.Float64Range(0, 90).Draw(t, "height")
+			b.MaxLng = b.MinLng + rapid.Float64Range(0, 180).Draw(t, "width")
+			f.Boxes = append(f.Boxes, b)
 		}
 		var want []string
 		for _, d := range all {
 			status := len(f.Statuses) == 0 || slices.Contains(f.Statuses, d.Status)
-			band := f.MinLat == 0 && f.MaxLat == 0 || d.Latitude >= f.MinLat && d.Latitude <= f.MaxLat
-			if status && band {
+			inside := len(f.Boxes) == 0 || slices.ContainsFunc(f.Boxes, func(b geo.Box) bool {
+				return d.Latitude >= b.MinLat && d.Latitude <= b.MaxLat && d.Longitude >= b.MinLng && d.Longitude <= b.MaxLng
+			})
+			if status && inside {
 				want = append(want, d.ID)
 			}
 		}

@@ -1,0 +1,202 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"larder/api"
+	"larder/engineio"
+	"larder/internal/auth"
+	"larder/internal/fanout"
+	"larder/internal/feed"
+)
+
+// client is a live client of our own doors: a plain WebSocket or an event stream.
+type client interface {
+	// place is where it is in the stream.
+	place() *place
+	// tell queues something for this client alone; position may be empty.
+	tell(name, position string, data json.RawMessage)
+	// deliver queues a message by a passage. forms are shared by all who get it.
+	deliver(m *fanout.Message, p feed.Passage, forms *forms)
+	// flushed waits until what is queued has been written.
+	flushed(ctx context.Context) error
+	// refuse tells why and closes.
+	refuse(err error)
+	// goAway closes because the server stops, hurry bounds what is still being
+	// written, cut does not wait for it.
+	goAway()
+	hurry()
+	cut()
+}
+
+// place is where a client is in the stream. The goroutine that serves the client
+// sets it before the client is live; later it is set only inside fanout.Enter,
+// while the client is not live.
+type place struct {
+	accountID string
+	view      feed.View
+	after     int64 // live records up to here were told already
+}
+
+// forms are the bytes of one message for each passage, made when first needed.
+type forms struct{ frame, event [feed.Leaves + 1][]byte }
+
+// door keeps the clients of our own doors.
+type door struct {
+	g    *Gateway
+	wait sync.WaitGroup
+
+	mu      sync.Mutex // guards the fields below
+	closed  bool
+	strange int                 // connections without an identity yet
+	all     map[client]struct{} // every open connection
+	live    map[client]struct{} // those in the stream
+}
+
+func (d *door) init(g *Gateway) {
+	d.g, d.all, d.live = g, map[client]struct{}{}, map[client]struct{}{}
+}
+
+// admit takes a client in, or says why not. Whoever is admitted is counted in
+// wait, and as strange until known is called.
+func (d *door) admit(c client) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed || d.g.draining.Load() {
+		return errDraining
+	}
+	if d.strange >= maxUnauthenticated {
+		return api.NewError(http.StatusTooManyRequests, api.CodeRateLimited, "Too many connections without a token")
+	}
+	d.strange++
+	d.all[c] = struct{}{}
+	d.wait.Add(1)
+	return nil
+}
+
+func (d *door) known() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.strange--
+}
+
+func (d *door) join(c client) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, open := d.all[c]; open {
+		d.live[c] = struct{}{}
+	}
+}
+
+func (d *door) pause(c client) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.live, c)
+}
+
+func (d *door) forget(c client) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.all, c)
+	delete(d.live, c)
+}
+
+// clients are those of a set for which want says yes.
+func (d *door) clients(set map[client]struct{}, want func(client) bool) []client {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var list []client
+	for c := range set {
+		if want == nil || want(c) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+func (d *door) deliver(m *fanout.Message) {
+	var shared forms
+	for _, c := range d.clients(d.live, func(c client) bool { return m.Record.Position.Seq > c.place().after }) {
+		if p := m.For(c.place().accountID, c.place().view); p != feed.Outside {
+			c.deliver(m, p, &shared)
+		}
+	}
+}
+
+func (d *door) expel(accountID string) {
+	for _, c := range d.clients(d.live, func(c client) bool { return c.place().accountID == accountID }) {
+		c.refuse(auth.ErrSuspended)
+	}
+}
+
+// drain tells those in the stream, and closes all connections in turns.
+func (d *door) drain(ctx context.Context, over time.Duration) error {
+	list := d.clients(d.all, nil)
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	turns := engineio.Turns(len(list), over)
+	for i, c := range list {
+		if d.inStream(c) {
+			d.g.tell(c, api.EventServerDraining, farewell(turns[i]))
+		}
+	}
+	return engineio.AtTurns(ctx, turns, func(i int) bool {
+		list[i].goAway()
+		return d.any()
+	})
+}
+
+func (d *door) inStream(c client) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, live := d.live[c]
+	return live
+}
+
+func (d *door) any() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.all) > 0
+}
+
+// shutdown closes all connections and waits for their goroutines. When ctx ends
+// first they are cut, which is an error.
+func (d *door) shutdown(ctx context.Context) error {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	for _, c := range d.clients(d.all, nil) {
+		c.goAway()
+		c.hurry()
+	}
+	done := make(chan struct{})
+	go func() {
+		d.wait.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, c := range d.clients(d.all, nil) {
+		c.cut()
+	}
+	<-done
+	return fmt.Errorf("live clients: %w", context.Cause(ctx))
+}
+
+// tell sends one client something that is its own.
+func (g *Gateway) tell(c client, name string, payload any) {
+	data, err := json.Marshal(payload)
+	if err != nil {
+		g.log.Error("event can't be encoded", "event", name, "err", err)
+		return
+	}
+	c.tell(name, "", data)
+}

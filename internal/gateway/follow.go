@@ -1,0 +1,225 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"larder/api"
+	"larder/internal/auth"
+	"larder/internal/eventlog"
+	"larder/internal/fanout"
+	"larder/internal/feed"
+	"larder/internal/query"
+	"larder/internal/store"
+)
+
+// wish is what a client of our own doors asks for in its request: the position
+// that it has reached, and what its feed is narrowed to (P-34, P-37).
+type wish struct {
+	after string
+	view  feed.View
+}
+
+// wishOf reads a request: after, or Last-Event-ID of an event stream; lat, lng and
+// radiusKm; statuses and foodTypes, comma lists.
+func wishOf(r *http.Request) (wish, error) {
+	q := r.URL.Query()
+	w := wish{after: q.Get("after")}
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		w.after = id
+	}
+	var req api.FeedSubscribe
+	var faults []string
+	if q.Has("lat") || q.Has("lng") || q.Has("radiusKm") {
+		req.Area = &api.FeedArea{Lat: number(q, "lat"), Lng: number(q, "lng"), RadiusKm: number(q, "radiusKm")}
+	}
+	req.Statuses, req.FoodTypes = commaList(q.Get("statuses")), commaList(q.Get("foodTypes"))
+	if w.view, faults = feed.NewView(req); len(faults) > 0 {
+		return w, api.NewError(http.StatusBadRequest, api.CodeValidation, faults...)
+	}
+	return w, nil
+}
+
+// number is a query parameter, or nil if it is none.
+func number(q url.Values, name string) *float64 {
+	n, err := strconv.ParseFloat(q.Get(name), 64)
+	if err != nil {
+		return nil
+	}
+	return &n
+}
+
+func commaList(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, ",")
+}
+
+// errGap is a position that went out of the window while the replay ran.
+var errGap = fmt.Errorf("%w: replay was overtaken by retention", store.ErrUnavailable)
+
+// follow lets an identified client of our own doors into the stream: feed.ready,
+// then what was missed after a position, then live (P-34).
+func (g *Gateway) follow(ctx context.Context, c client, id auth.Identity, w wish) error {
+	user := api.FeedUser{ID: id.Account.ID, Role: string(id.Account.Role)}
+	p := c.place()
+	p.accountID, p.view = id.Account.ID, w.view
+	if w.after == "" {
+		g.beginNow(c, api.FeedReady{User: user})
+		return nil
+	}
+	after, err := eventlog.ParsePosition(w.after)
+	if err != nil {
+		g.beginNow(c, api.FeedReady{User: user, Reason: query.ReasonPosition})
+		return nil
+	}
+	for told := false; ; {
+		if told && g.catchUp(c, after) {
+			return nil
+		}
+		page, err := g.queries.Events(ctx, query.Viewer{AccountID: p.accountID, View: p.view}, after, 0)
+		switch {
+		case err != nil:
+			return err
+		case page.Gap != "" && told:
+			return errGap
+		case page.Gap != "":
+			g.beginNow(c, api.FeedReady{User: user, Reason: page.Gap})
+			return nil
+		case !told:
+			g.tell(c, api.EventFeedReady, api.FeedReady{Position: w.after, Recovered: true, User: user})
+			told = true
+			continue // the ring may have it all
+		}
+		for _, r := range page.Records {
+			name, data, err := feed.Tell(r.Record, r.Passage)
+			if err != nil {
+				return err
+			}
+			c.tell(name, r.Position.String(), data)
+		}
+		if err := c.flushed(ctx); err != nil {
+			return err
+		}
+		after = page.Position
+	}
+}
+
+// beginNow lets a client in where the stream is.
+func (g *Gateway) beginNow(c client, ready api.FeedReady) {
+	g.fan.Enter(func(pos eventlog.Position) {
+		ready.Position = pos.String()
+		g.tell(c, api.EventFeedReady, ready)
+		c.place().after = pos.Seq
+		g.plain.join(c)
+	})
+}
+
+// nearby is how many bytes of messages a client is given at once when it goes
+// live: few enough to fit into its queue. More are read from the log in pages.
+const nearby = maxQueued / 4
+
+// catchUp goes live after a position, if the ring has what little is missing.
+// Otherwise there is more to read from the log first.
+func (g *Gateway) catchUp(c client, after eventlog.Position) (live bool) {
+	p := c.place()
+	g.fan.Enter(func(pos eventlog.Position) {
+		if live = pos.Seq <= after.Seq; live { // the log was read beyond what this node has delivered so far
+			p.after = after.Seq
+			g.plain.join(c)
+		}
+	})
+	if live {
+		return true
+	}
+	g.fan.EnterAfter(after, func(pos eventlog.Position, missed []*fanout.Message) {
+		bytes := 0
+		for _, m := range missed {
+			if m.For(p.accountID, p.view) != feed.Outside {
+				bytes += len(m.Record.Payload) + len(m.Record.Donation)
+			}
+		}
+		if live = bytes <= nearby; !live {
+			return
+		}
+		for _, m := range missed {
+			if passage := m.For(p.accountID, p.view); passage != feed.Outside {
+				c.deliver(m, passage, new(forms))
+			}
+		}
+		p.after = pos.Seq
+		g.plain.join(c)
+	})
+	return live
+}
+
+// listener is a live client of any door that changes what it hears.
+type listener struct {
+	accountID string
+	// pause stops everything, inside fanout.Enter.
+	pause func()
+	// tell sends one message.
+	tell func(m *fanout.Message, p feed.Passage)
+	// answer sends the snapshot, and behind it the position for clients that keep
+	// the last one that they saw.
+	answer func(api.FeedSubscribed) error
+	// resume goes on with a view after a position, inside fanout.Enter.
+	resume func(view feed.View, pos eventlog.Position)
+}
+
+// narrow changes the view of a live client (P-23). The client hears nothing while
+// the snapshot is read. Then, at one moment of the stream, it gets what was its
+// own up to the snapshot, the snapshot, and what has happened since, as the new
+// view shows it: no hole, no overlap. It fails with the old view in place, and
+// what was paused made up for.
+func (g *Gateway) narrow(ctx context.Context, l listener, view, old feed.View, save func(context.Context) error) error {
+	var from eventlog.Position
+	g.fan.Enter(func(pos eventlog.Position) { from = pos; l.pause() })
+	var snap query.Snapshot
+	err := save(ctx)
+	if err == nil {
+		snap, err = g.queries.Snapshot(ctx, view)
+	}
+	if err == nil {
+		err = g.fan.Reach(ctx, snap.Position)
+	}
+	if err == nil && snap.Position.Epoch != from.Epoch {
+		err = errGap
+	}
+	if err != nil {
+		view, snap.Position = old, from
+	}
+	entered := g.fan.EnterAfter(from, func(pos eventlog.Position, missed []*fanout.Message) {
+		later, _ := slices.BinarySearchFunc(missed, snap.Position.Seq+1, func(m *fanout.Message, seq int64) int {
+			return int(m.Record.Position.Seq - seq)
+		})
+		for _, m := range missed[:later] {
+			if p := m.For(l.accountID, view); p != feed.Outside && !m.Record.Audience.Everyone {
+				l.tell(m, p)
+			}
+		}
+		if err == nil {
+			err = l.answer(api.FeedSubscribed{Position: snap.Position.String(), Items: snap.Items, More: snap.More})
+		}
+		for _, m := range missed[later:] {
+			if p := m.For(l.accountID, view); p != feed.Outside {
+				l.tell(m, p)
+			}
+		}
+		l.resume(view, pos)
+	})
+	if !entered {
+		return errOvertaken
+	}
+	return err
+}
+
+// errOvertaken is a client whose snapshot took so long that the ring has passed
+// it: it has to come back and resume.
+var errOvertaken = fmt.Errorf("%w: the feed went on too far meanwhile", store.ErrUnavailable)

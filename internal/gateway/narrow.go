@@ -1,0 +1,75 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"larder/api"
+	"larder/engineio"
+	"larder/internal/eventlog"
+	"larder/internal/fanout"
+	"larder/internal/feed"
+	"larder/socketio"
+)
+
+// reasonOvertaken is what OnDisconnect and the log hear of a socket whose
+// snapshot took too long.
+const reasonOvertaken engineio.Reason = "feed overtaken"
+
+// subscribe narrows the feed of a socket and answers with a snapshot (P-23).
+func (g *Gateway) subscribe(ctx context.Context, s *socketio.Socket, req api.FeedSubscribe, answer func(api.FeedSubscribed) error) error {
+	view, faults := feed.NewView(req)
+	if len(faults) > 0 {
+		return api.NewError(http.StatusBadRequest, api.CodeValidation, faults...)
+	}
+	who := actorOf(s)
+	old, _ := g.fan.Views.Of(s)
+	ctx, done := detached(ctx)
+	defer done()
+	err := g.narrow(ctx, listener{
+		accountID: who.ID,
+		pause:     func() { g.leaveFeed(s, who.ID) },
+		tell: func(m *fanout.Message, p feed.Passage) {
+			if ev := m.Event(p); ev != nil {
+				_ = s.Emit(ev) // it has left, or is slow and will come back
+			}
+		},
+		answer: func(snap api.FeedSubscribed) error {
+			if err := answer(snap); err != nil {
+				return err
+			}
+			g.emitAt(s, snap.Position, api.EventFeedPosition, api.FeedPosition{Position: snap.Position})
+			return nil
+		},
+		resume: func(view feed.View, _ eventlog.Position) { g.joinFeed(s, who.ID, view) },
+	}, view, old, func(ctx context.Context) error {
+		return g.commands.NarrowFeed(ctx, who.ID, s.ID(), view)
+	})
+	if errors.Is(err, errOvertaken) {
+		s.Close(reasonOvertaken)
+	}
+	g.recheck(ctx, s) // what happened to the account meanwhile was told to those in its room
+	return err
+}
+
+// joinFeed puts a socket where its messages go. It is called inside fanout.Enter.
+func (g *Gateway) joinFeed(s *socketio.Socket, accountID string, view feed.View) {
+	rooms := []string{fanout.RoomUser(accountID), fanout.RoomEveryone}
+	if view.Whole() {
+		g.fan.Views.Forget(s)
+	} else {
+		rooms = append(rooms[:1], fanout.RoomNarrowed, g.fan.Views.Watch(s, view))
+	}
+	if err := s.Join(rooms...); err != nil {
+		g.fan.Views.Forget(s)
+		g.log.Error("socket in no room", "user_id", accountID, "err", err)
+		s.Close("") // it would be silent for ever
+	}
+}
+
+// leaveFeed takes a socket out of all that joinFeed put it in.
+func (g *Gateway) leaveFeed(s *socketio.Socket, accountID string) {
+	_, room := g.fan.Views.Of(s)
+	s.Leave(fanout.RoomEveryone, fanout.RoomNarrowed, fanout.RoomUser(accountID), room)
+}

@@ -1,0 +1,270 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"larder/api"
+	"larder/engineio"
+	"larder/internal/auth"
+	"larder/internal/fanout"
+	"larder/internal/feed"
+	"larder/internal/problem"
+)
+
+// eventStream is one client that reads server-sent events (P-37). The goroutine
+// of its request owns it, and is the only one that writes.
+type eventStream struct {
+	g      *Gateway
+	w      http.ResponseWriter
+	rc     *http.ResponseController
+	cancel context.CancelCauseFunc
+	wake   chan struct{} // something is queued, or the end has come
+	at     place
+
+	mu      sync.Mutex // guards the fields below
+	queue   [][]byte
+	queued  int // bytes in the queue or being written
+	ending  bool
+	over    bool // the request is answered: its connection may serve another
+	hurried bool // the server goes away: what is not taken soon is not waited for
+	reason  engineio.Reason
+}
+
+var _ client = (*eventStream)(nil)
+
+// IsEventStream says whether a request wants server-sent events (P-37).
+func IsEventStream(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.TrimRight(r.URL.Path, "/") == "/events" &&
+		strings.Contains(strings.ToLower(r.Header.Get("Accept")), "text/event-stream")
+}
+
+// ServeEventStream answers such a request until one side ends it. An error comes
+// before anything was answered, and is the caller's to tell.
+func (g *Gateway) ServeEventStream(w http.ResponseWriter, r *http.Request) error {
+	want, err := wishOf(r)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(errClosed)
+	c := &eventStream{g: g, w: w, rc: http.NewResponseController(w), cancel: cancel, wake: make(chan struct{}, 1)}
+	if err := g.plain.admit(c); err != nil {
+		return err
+	}
+	defer g.plain.wait.Done()
+	defer g.plain.forget(c)
+	id, err := g.auth.Authenticate(ctx, r.Header.Get("Authorization"))
+	g.plain.known()
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // a proxy in front must not wait for more
+	w.WriteHeader(http.StatusOK)
+	c.serve(ctx, id, want)
+	return nil
+}
+
+func (c *eventStream) serve(ctx context.Context, id auth.Identity, want wish) {
+	c.g.present.enter(c.g.log, id.Account.ID, "events", "http")
+	err := c.g.follow(ctx, c, id, want)
+	if err == nil {
+		if a, lookup := c.g.queries.Profile(ctx, id.Account.ID); lookup == nil && !a.Active {
+			c.refuse(auth.ErrSuspended)
+		}
+		err = c.write(ctx)
+	} else if !errors.Is(err, errClosed) && ctx.Err() == nil {
+		c.refuse(err)
+		err = c.flushed(ctx)
+	}
+	c.mu.Lock()
+	if c.reason == "" {
+		c.reason = engineio.ReasonTransportClose
+		if err != nil && ctx.Err() == nil {
+			c.reason = writeReason(err)
+		}
+	}
+	c.ending, c.over = true, true
+	reason := c.reason
+	c.mu.Unlock()
+	c.g.present.leave(c.g.log, id.Account.ID, "events", string(reason))
+}
+
+// write writes what is queued, and a comment when it was quiet for a while, until
+// the end.
+func (c *eventStream) write(ctx context.Context) error {
+	quiet := time.NewTimer(plainPing)
+	defer quiet.Stop()
+	for {
+		if err := c.flushed(ctx); err != nil {
+			return err
+		}
+		c.mu.Lock()
+		over := c.ending && len(c.queue) == 0
+		c.mu.Unlock()
+		if over {
+			return nil
+		}
+		quiet.Reset(plainPing)
+		select {
+		case <-c.wake:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-quiet.C:
+			c.push([]byte(": still here\n\n"))
+		}
+	}
+}
+
+// flushed writes what is queued. It is called by the owner.
+func (c *eventStream) flushed(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		frames := c.queue
+		c.queue = nil
+		var err error
+		if !c.hurried {
+			err = c.rc.SetWriteDeadline(time.Now().Add(writeTimeout))
+		}
+		c.mu.Unlock()
+		if len(frames) == 0 || err != nil {
+			return err
+		}
+		batch := bytes.Join(frames, nil)
+		if _, err = c.w.Write(batch); err == nil {
+			err = c.rc.Flush()
+		}
+		c.mu.Lock()
+		c.queued = max(0, c.queued-len(batch))
+		c.mu.Unlock()
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return err
+		case err != nil:
+			return fmt.Errorf("%w: %w", errClosed, err)
+		}
+	}
+}
+
+func (c *eventStream) place() *place { return &c.at }
+
+// tell implements client.
+func (c *eventStream) tell(name, position string, data json.RawMessage) {
+	c.push(event(name, position, data))
+}
+
+// deliver implements client.
+func (c *eventStream) deliver(m *fanout.Message, p feed.Passage, shared *forms) {
+	if shared.event[p] == nil {
+		name, data := m.Data(p)
+		if name == "" { // it can't be encoded
+			return
+		}
+		shared.event[p] = event(name, m.Record.Position.String(), data)
+	}
+	c.push(shared.event[p])
+}
+
+// event is one server-sent event; the data is JSON without line breaks.
+func event(name, position string, data json.RawMessage) []byte {
+	b := make([]byte, 0, len(name)+len(position)+len(data)+32)
+	if position != "" {
+		b = append(append(append(b, "id: "...), position...), '\n')
+	}
+	b = append(append(append(b, "event: "...), name...), '\n')
+	b = append(append(append(b, "data: "...), data...), "\n\n"...)
+	return b
+}
+
+// push queues and never waits for the client. One that does not keep up is cut: it
+// comes back and resumes.
+func (c *eventStream) push(frame []byte) {
+	c.mu.Lock()
+	if c.ending {
+		c.mu.Unlock()
+		return
+	}
+	slow := c.queued > 0 && c.queued+len(frame) > maxQueued
+	if slow {
+		c.endLocked(engineio.ReasonSlow)
+		c.queue, c.queued = nil, 0
+	} else {
+		c.queue = append(c.queue, frame)
+		c.queued += len(frame)
+	}
+	c.mu.Unlock()
+	if slow {
+		c.g.log.Info("client is too slow", "user_id", c.at.accountID, "door", "events")
+		c.cut()
+		return
+	}
+	c.signal()
+}
+
+func (c *eventStream) signal() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// endLocked lets nothing more in. The first reason counts.
+func (c *eventStream) endLocked(reason engineio.Reason) {
+	c.ending = true
+	if c.reason == "" {
+		c.reason = reason
+	}
+}
+
+// end lets what is queued go out and ends the stream.
+func (c *eventStream) end(reason engineio.Reason) {
+	c.mu.Lock()
+	c.endLocked(reason)
+	c.mu.Unlock()
+	c.signal()
+}
+
+// refuse implements client.
+func (c *eventStream) refuse(err error) {
+	e, _ := problem.From(err)
+	reason := engineio.ReasonForcedClose
+	if e.Code == api.CodeAccountSuspended {
+		reason = reasonSuspended
+	}
+	c.g.tell(c, api.EventException, c.g.exception(api.EventAuth, nil, err))
+	c.end(reason)
+}
+
+func (c *eventStream) goAway() { c.end(engineio.ReasonShutdown) }
+
+func (c *eventStream) hurry() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return
+	}
+	c.hurried = true
+	_ = c.rc.SetWriteDeadline(time.Now().Add(lingerTime))
+}
+
+func (c *eventStream) cut() {
+	c.cancel(errClosed)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.over {
+		_ = c.rc.SetWriteDeadline(time.Now())
+	}
+}

@@ -1,0 +1,76 @@
+package query
+
+import (
+	"context"
+	"errors"
+
+	"larder/api"
+	"larder/internal/donation"
+	"larder/internal/eventlog"
+	"larder/internal/feed"
+	"larder/internal/public"
+	"larder/internal/store"
+)
+
+// MaxSnapshot bounds the donations in a snapshot.
+const MaxSnapshot = 1000
+
+// open are the statuses in which something can still happen to a donation.
+var open = []donation.Status{donation.Available, donation.Claimed, donation.PickedUp}
+
+// Snapshot is what a view shows at one position.
+type Snapshot struct {
+	Items    []api.Donation // newest first
+	More     bool           // there are older ones
+	Position eventlog.Position
+}
+
+// Snapshot reads a view and the position at which it is so from one consistent
+// state. Donations appear as the log has them: one whose time is over stays what
+// it was until its expiry is written down, and comes as an event.
+func (s *Service) Snapshot(ctx context.Context, view feed.View) (snap Snapshot, err error) {
+	f := store.DonationFilter{Statuses: view.Statuses}
+	if len(f.Statuses) == 0 {
+		f.Statuses = open
+	}
+	if view.Area != nil {
+		f.Boxes = view.Area.Boxes()
+	}
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		snap = Snapshot{Items: []api.Donation{}}
+		if snap.Position, err = tx.Head(ctx); err != nil {
+			return err
+		}
+		for d, err := range tx.Donations(ctx, f) {
+			switch {
+			case err != nil:
+				return err
+			case !view.Holds(d):
+			case len(snap.Items) == MaxSnapshot:
+				snap.More = true
+				return nil
+			default:
+				snap.Items = append(snap.Items, public.Donation(d))
+			}
+		}
+		return nil
+	})
+	return snap, err
+}
+
+// SessionView returns what the feed of a session of that account was narrowed to:
+// everything, if it was not.
+func (s *Service) SessionView(ctx context.Context, session, accountID string) (v feed.View, err error) {
+	var key string
+	err = s.store.View(ctx, func(tx *store.Tx) (err error) {
+		key, err = tx.SessionView(ctx, session, accountID)
+		return err
+	})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return feed.View{}, nil
+	case err != nil:
+		return feed.View{}, err
+	}
+	return feed.ParseKey(key)
+}
