@@ -131,7 +131,7 @@ func verifyHere(env Env, o *verify.Options, folder string) (done func(bad bool) 
 	}
 	o.Command = []string{exe}
 	// Real settings stand in the environment: only what a program needs is passed on.
-	for _, key := range []string{"PATH", "HOME", "TMPDIR", "SystemRoot", "GOMAXPROCS", "GORACE", "GOTRACEBACK", childVariable} {
+	for _, key := range []string{"PATH", "HOME", "TMPDIR", "SystemRoot", "GOMAXPROCS", "GORACE", "GOTRACEBACK", "LOG_LEVEL", "DEBUG", childVariable} {
 		if v, ok := env.LookupEnv(key); ok {
 			o.Environ = append(o.Environ, key+"="+v)
 		}

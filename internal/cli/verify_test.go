@@ -28,7 +28,7 @@ func TestVerifyKillsAndFindsNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}
-	stdout, code := runVerify(t, "--kills", "1", "--clients", "20", "--for", "6s", "--rate", "20", "--seed", "4", "--data-dir", t.TempDir(), "--doors", "plain,watch,rest")
+	stdout, code := runVerify(t, "--kills", "1", "--clients", "20", "--for", "6s", "--rate", "20", "--seed", "4", "--data-dir", t.TempDir())
 	if code != 0 {
 		t.Errorf("exit code %d", code)
 	}
@@ -46,7 +46,7 @@ func TestVerifyServerThatRuns(t *testing.T) {
 	url := startNode(t)
 	c, _ := register(t, url, "DONOR", "donor@example.org")
 	offer(t, c, "Food of somebody else")
-	stdout, code := runVerify(t, "--url", url, "--email", adminEmail, "--password", password, "--clients", "10", "--for", "5s", "--rate", "20", "--doors", "plain,watch,rest")
+	stdout, code := runVerify(t, "--url", url, "--email", adminEmail, "--password", password, "--clients", "10", "--for", "5s", "--rate", "20")
 	if code != 0 {
 		t.Errorf("exit code %d", code)
 	}

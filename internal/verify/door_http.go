@@ -121,7 +121,7 @@ func serverSent(ctx context.Context, w *witness) error {
 	if w.began {
 		h.Set("Last-Event-ID", w.position())
 	}
-	resp, err := w.request(ctx, "/events", nil, h)
+	resp, err := w.request(ctx, "/events", w.query(), h)
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func serverSent(ctx context.Context, w *witness) error {
 
 func (w *witness) serverSentEvent(ctx context.Context, first bool, id, name, data string) error {
 	if name == api.EventFeedReady {
-		var r started
+		var r api.FeedReady
 		if err := json.Unmarshal([]byte(data), &r); err != nil {
 			return err
 		}

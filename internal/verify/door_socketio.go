@@ -3,12 +3,14 @@ package verify
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -20,9 +22,6 @@ import (
 
 // namespace is the one that witnesses join.
 const namespace = "/donations"
-
-// eventSubscribe narrows a feed (P-23).
-const eventSubscribe = "feed.subscribe"
 
 // transport moves Engine.IO packets. One goroutine uses it.
 type transport interface {
@@ -72,28 +71,93 @@ func (t *wsTransport) write(p engineio.Packet) error {
 // overPolling is one session over long-polling.
 func overPolling(ctx context.Context, w *witness) error {
 	ctx, cancel := context.WithCancel(ctx)
+	t := &polling{ctx: ctx, w: w, packets: make(chan engineio.Packet), failed: make(chan error, 1)}
+	t.expect(openTimeout)
+	defer t.polls.Wait()
 	defer cancel()
-	return w.speak(ctx, &polling{ctx: ctx, w: w, patience: openTimeout})
+	t.polls.Go(t.poll)
+	return w.speak(ctx, t)
 }
 
-// polling is an Engine.IO client that polls.
+// polling is an Engine.IO client that polls: always one GET, and a POST beside it
+// when there is something to say, as the stock client does.
 type polling struct {
-	ctx      context.Context
-	w        *witness
+	ctx     context.Context
+	w       *witness
+	polls   sync.WaitGroup
+	packets chan engineio.Packet
+	failed  chan error
+
+	mu       sync.Mutex // guards the fields below
 	sid      string
 	patience time.Duration
-	waiting  []engineio.Packet
 }
 
-func (t *polling) expect(d time.Duration) { t.patience = d }
-func (t *polling) close()                 {}
+func (t *polling) expect(d time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.patience = d
+}
+
+func (t *polling) close() {}
+
+// poll sends one GET after the other until one fails.
+func (t *polling) poll() {
+	for {
+		body, err := t.do(http.MethodGet, nil)
+		if err == nil {
+			err = t.take(body)
+		}
+		if err != nil {
+			t.failed <- err
+			return
+		}
+	}
+}
+
+func (t *polling) take(body []byte) error {
+	for p, err := range engineio.ParsePayload(body) {
+		if err != nil {
+			return err
+		}
+		if p.Type == engineio.PacketOpen {
+			var open engineio.OpenPacket
+			if err := json.Unmarshal(p.Data, &open); err != nil {
+				return err
+			}
+			t.mu.Lock()
+			t.sid = open.SID
+			t.mu.Unlock()
+		}
+		select {
+		case t.packets <- p:
+		case <-t.ctx.Done():
+			return context.Cause(t.ctx)
+		}
+	}
+	return nil
+}
+
+func (t *polling) read() (engineio.Packet, error) {
+	select {
+	case p := <-t.packets:
+		return p, nil
+	case err := <-t.failed:
+		return engineio.Packet{}, err
+	}
+}
 
 func (t *polling) do(method string, body []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(t.ctx, t.patience)
+	t.mu.Lock()
+	sid, patience := t.sid, t.patience
+	t.mu.Unlock()
+	ctx, cancel := context.WithTimeout(t.ctx, patience)
 	defer cancel()
-	q := url.Values{"EIO": {"4"}, "transport": {"polling"}}
-	if t.sid != "" {
-		q.Set("sid", t.sid)
+	// Like a browser, the HTTP client sends a request again whose connection broke
+	// before the answer began; t tells the server that it is the same (E-35).
+	q := url.Values{"EIO": {"4"}, "transport": {"polling"}, "t": {rand.Text()}}
+	if sid != "" {
+		q.Set("sid", sid)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, t.w.site.url("http", "/socket.io/", q), bytes.NewReader(body))
 	if err != nil {
@@ -115,31 +179,6 @@ func (t *polling) do(method string, body []byte) ([]byte, error) {
 		return nil, &refusedError{status: resp.StatusCode, message: fmt.Sprintf("%.200q", answer), retry: true}
 	}
 	return answer, nil
-}
-
-func (t *polling) read() (engineio.Packet, error) {
-	for len(t.waiting) == 0 {
-		body, err := t.do(http.MethodGet, nil)
-		if err != nil {
-			return engineio.Packet{}, err
-		}
-		for p, err := range engineio.ParsePayload(body) {
-			if err != nil {
-				return p, err
-			}
-			t.waiting = append(t.waiting, p)
-		}
-	}
-	p := t.waiting[0]
-	t.waiting = t.waiting[1:]
-	if p.Type == engineio.PacketOpen {
-		var open engineio.OpenPacket
-		if err := json.Unmarshal(p.Data, &open); err != nil {
-			return p, err
-		}
-		t.sid = open.SID
-	}
-	return p, nil
 }
 
 func (t *polling) write(p engineio.Packet) error {
@@ -262,6 +301,8 @@ func (s *socket) event(ctx context.Context, data []byte) error {
 		}
 		s.w.fault("was told of an exception: %s %s", e.Code, e.Message)
 		return errors.New(e.Message)
+	case name == api.EventFeedPosition: // it is there for its offset alone
+		return nil
 	case !s.listening: // of the whole feed, before it is narrowed
 		return nil
 	}
@@ -269,7 +310,7 @@ func (s *socket) event(ctx context.Context, data []byte) error {
 }
 
 func (s *socket) ready(ctx context.Context, data []byte) error {
-	var r started
+	var r api.FeedReady
 	if err := json.Unmarshal(data, &r); err != nil {
 		return err
 	}
@@ -287,20 +328,15 @@ func (s *socket) ready(ctx context.Context, data []byte) error {
 	return s.w.enter(ctx, r)
 }
 
-// subscribe narrows the feed of the socket.
+// subscribe narrows the feed of the socket (P-23). It stays so when the client comes
+// back as the same socket.
 func (s *socket) subscribe() error {
 	v := s.w.View
-	body := map[string]any{}
+	body := api.FeedSubscribe{Statuses: v.Statuses, FoodTypes: v.FoodTypes}
 	if v.RadiusKm > 0 {
-		body["area"] = map[string]float64{"lat": v.Lat, "lng": v.Lng, "radiusKm": v.RadiusKm}
+		body.Area = &api.FeedArea{Lat: &v.Lat, Lng: &v.Lng, RadiusKm: &v.RadiusKm}
 	}
-	if len(v.Statuses) > 0 {
-		body["statuses"] = v.Statuses
-	}
-	if len(v.FoodTypes) > 0 {
-		body["foodTypes"] = v.FoodTypes
-	}
-	data, err := json.Marshal([]any{eventSubscribe, body})
+	data, err := json.Marshal([]any{api.EventFeedSubscribe, body})
 	if err != nil {
 		return err
 	}

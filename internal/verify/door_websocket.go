@@ -98,7 +98,7 @@ func (c *webSocket) write(f ws.Frame) error {
 
 // plain is one plain WebSocket (P-30 to P-34).
 func plain(ctx context.Context, w *witness) error {
-	q := url.Values{}
+	q := w.query()
 	if w.began {
 		q.Set("after", w.position())
 	}
@@ -121,7 +121,7 @@ func plain(ctx context.Context, w *witness) error {
 		}
 		switch f.Event {
 		case api.EventFeedReady:
-			var r started
+			var r api.FeedReady
 			if err := json.Unmarshal(f.Data, &r); err != nil {
 				return err
 			}

@@ -86,9 +86,9 @@ func narrowed(e *Evidence, log []uint32, view View) *timeline {
 		case was && is, s.Name == api.EventDonationCreated:
 			t.at[id] = int32(len(t.want))
 		case is:
-			s.Name, s.Stands = eventEntered, s.Name
+			s.Name, s.Stands = api.EventFeedEntered, s.Name
 		default:
-			s.Name, s.Stands = eventLeft, s.Name
+			s.Name, s.Stands = api.EventFeedLeft, s.Name
 		}
 		where[s.Position] = int32(len(t.want))
 		t.want = append(t.want, s)

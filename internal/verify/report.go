@@ -65,8 +65,22 @@ func (r *Report) Write(w io.Writer) error {
 			b.WriteString("    " + v + "\n")
 		}
 	}
+	if len(r.Violations) > 0 && len(r.Ends) > 0 {
+		b.WriteString("  Connections ended because of\n")
+		for _, why := range most10(r.Ends) {
+			b.WriteString("    " + why + "\n")
+		}
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func most10(m map[string]int) []string {
+	keys := slices.SortedFunc(maps.Keys(m), func(a, b string) int { return cmp.Or(cmp.Compare(m[b], m[a]), cmp.Compare(a, b)) })
+	for i, k := range keys {
+		keys[i] = fmt.Sprintf("%6d  %s", m[k], k)
+	}
+	return keys[:min(len(keys), 10)]
 }
 
 func sum(m map[string]int) (n int) {

@@ -177,8 +177,10 @@ func (r *run) settle(ctx context.Context) (err error) {
 		door, who := wheel[i%len(wheel)], everybody[i%len(everybody)]
 		w := &witness{site: through, book: r.book, tally: r.tally, token: who.token, start: start}
 		w.Name, w.Door, w.Account = fmt.Sprintf("%s %d", door, i+1), door, who.id
-		if door == DoorNarrowed {
-			w.View = new(views[r.report.Clients[door]%len(views)])
+		// At the doors where a view stands in the request, every other one has one.
+		n := r.report.Clients[door]
+		if door == DoorNarrowed || n%2 == 1 && (door == DoorPlain || door == DoorSSE) {
+			w.View = new(views[(n+1)/2%len(views)])
 		}
 		r.report.Clients[door]++
 		r.people = append(r.people, w)

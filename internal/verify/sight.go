@@ -12,12 +12,6 @@ import (
 	"larder/api"
 )
 
-// Names of the events of a narrowed feed.
-const (
-	eventLeft    = "feed.left"
-	eventEntered = "feed.entered"
-)
-
 // Sight is one committed event as a client saw it.
 type Sight struct {
 	Position string

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -170,6 +172,26 @@ func refusal(status int, body []byte) error {
 	return e
 }
 
+// query asks for the part of the feed that the witness wants to hear (P-37).
+func (w *witness) query() url.Values {
+	q := url.Values{}
+	if w.View == nil {
+		return q
+	}
+	if w.View.RadiusKm > 0 {
+		for name, v := range map[string]float64{"lat": w.View.Lat, "lng": w.View.Lng, "radiusKm": w.View.RadiusKm} {
+			q.Set(name, strconv.FormatFloat(v, 'f', -1, 64))
+		}
+	}
+	if len(w.View.Statuses) > 0 {
+		q.Set("statuses", strings.Join(w.View.Statuses, ","))
+	}
+	if len(w.View.FoodTypes) > 0 {
+		q.Set("foodTypes", strings.Join(w.View.FoodTypes, ","))
+	}
+	return q
+}
+
 func (w *witness) fault(format string, args ...any) {
 	w.Notes = append(w.Notes, Note{Kind: NoteFault, Reason: fmt.Sprintf(format, args...)})
 }
@@ -216,16 +238,9 @@ func (w *witness) ready(how string) {
 	w.tally.ready(w.Door, how, away)
 }
 
-// started is what feed.ready says.
-type started struct {
-	Position  string `json:"position"`
-	Recovered bool   `json:"recovered"`
-	Reason    string `json:"reason"`
-}
-
 // enter notes what feed.ready says to a client that resumes by position. snapshot
 // is taken after a gap.
-func (w *witness) enter(ctx context.Context, r started) error {
+func (w *witness) enter(ctx context.Context, r api.FeedReady) error {
 	switch {
 	case r.Position == "":
 		return errors.New("feed.ready has no position")

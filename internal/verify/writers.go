@@ -226,7 +226,8 @@ func (c *crew) once(ctx context.Context, cmd Command, send func(ctx context.Cont
 		cmd.Donation, cmd.Version = d.ID, d.Version
 	case err == nil:
 		cmd.Trouble = "the answer is about another donation: " + d.ID
-	case ok && slices.Contains(ordinary, refusal.Code):
+	case ok && slices.Contains(ordinary, refusal.Code), ok && cmd.Action == actCreate && refusal.Code == api.CodeValidation:
+		// A short life may be over before the command has got through.
 		cmd.Refusal = string(refusal.Code)
 	default:
 		cmd.Trouble = err.Error()
