@@ -264,11 +264,10 @@ func (c *plainConn) narrow(ctx context.Context, f api.Frame, req api.FeedSubscri
 	if len(faults) > 0 {
 		return api.NewError(http.StatusBadRequest, api.CodeValidation, faults...)
 	}
-	var shared forms
 	err := c.g.narrow(ctx, listener{
 		accountID: c.at.accountID,
 		pause:     func() { c.g.plain.pause(c) },
-		tell:      func(m *fanout.Message, p feed.Passage) { c.deliver(m, p, &shared) },
+		tell:      func(m *fanout.Message, p feed.Passage) { c.deliver(m, p, new(forms)) },
 		answer: func(s api.FeedSubscribed) error {
 			c.ack(f, s)
 			c.g.tell(c, api.EventFeedPosition, api.FeedPosition{Position: s.Position})

@@ -21,6 +21,8 @@ import (
 type Socket struct {
 	*wire.WebSocket
 	Namespace string
+	ID, PID   string // of the CONNECT answer
+	Offset    string // what a client that comes back says it has seen
 }
 
 // Event is what a client was sent: an event, or an answer (Ack, in Data).
@@ -106,7 +108,10 @@ func (s *Socket) Join(namespace string, auth any) error {
 	case p.Type != socketio.PacketConnect:
 		return fmt.Errorf("got packet %v, want the CONNECT answer", p)
 	}
-	return nil
+	var answer struct{ SID, PID string }
+	err = json.Unmarshal(p.Data, &answer)
+	s.ID, s.PID = answer.SID, answer.PID
+	return err
 }
 
 func (s *Socket) next() (socketio.Packet, error) {
@@ -149,6 +154,9 @@ func (s *Socket) Next() (Event, error) {
 		}
 		if len(args) > 0 {
 			e.Data = args[0]
+			if !e.Ack { // as the stock client does: S-51
+				_ = json.Unmarshal(args[len(args)-1], &s.Offset)
+			}
 		}
 		return e, nil
 	}

@@ -136,7 +136,7 @@ async function life(t, options, path) {
   for (const each of taps) {
     await each.reached(log.position);
     sameList(each.feed().map(({ name, data }) => ({ name, data })), feed, each.label);
-    assert.ok(each.events.every(({ args }) => args.length === 1), 'one argument each');
+    assert.ok(each.events.every(({ data, args }) => args.length === 2 && args[1] === data.position), 'the payload and its offset');
     assert.equal(each.events[0].name, 'feed.ready', 'feed.ready comes first');
     assert.equal(each.events.length, feed.length + 1, 'and nothing else comes');
     assert.deepEqual([each.connects, each.errors, each.drops], [1, [], []], each.label);
