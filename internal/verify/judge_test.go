@@ -124,6 +124,32 @@ func TestNothingIsWrongWhenAllIsWell(t *testing.T) {
 	}
 }
 
+// What is an account's own, and what says nothing of a status, is heard too.
+func TestEventsThatAreNoChanges(t *testing.T) {
+	e := evidence()
+	e.Sights = append(e.Sights,
+		verify.Sight{Position: position(8), Name: "volunteer.assigned", Donation: "A", Sum: 8},
+		verify.Sight{Position: position(9), Name: "donation.near_expiry", Donation: "B", Sum: 9})
+	const assigned, near = 8, 9
+	e.Log = append(slices.Clone(e.Log), near)
+	for account, log := range e.Logs {
+		e.Logs[account] = append(slices.Clone(log), near)
+	}
+	e.Logs["ngo2"] = append(slices.Clone(e.Logs["donor"][:6]), assigned, near)
+	e.Histories["B"] = append(e.Histories["B"], near)
+	for i := range 2 {
+		e.Witnesses[i].Notes = append(e.Witnesses[i].Notes, saw(near, 1))
+	}
+	e.Witnesses[2].Notes = append(e.Witnesses[2].Notes, saw(assigned, 1)) // B is not in view
+	for _, v := range verify.Judge(e) {
+		t.Error(v)
+	}
+	e.Witnesses[2].Notes = e.Witnesses[2].Notes[:len(e.Witnesses[2].Notes)-1]
+	if got := strings.Join(verify.Judge(e), "\n"); !strings.Contains(got, "narrow: did not hear the last 1 of 5 events, from volunteer.assigned") {
+		t.Errorf("got %q", got)
+	}
+}
+
 // TestJudgeSeesEachFault: a checker that can't fail proves nothing.
 func TestJudgeSeesEachFault(t *testing.T) {
 	witness := func(i int, notes ...verify.Note) func(*verify.Evidence) {

@@ -270,6 +270,7 @@ func (r *run) disturb(ctx context.Context) error {
 	if r.Faults {
 		others.Go(func() { r.strike(disturbed) })
 	}
+	others.Go(func() { r.progress(disturbed) })
 	err := r.killAgainAndAgain(ctx, began)
 	if err == nil {
 		<-disturbed.Done()
@@ -283,6 +284,13 @@ func (r *run) disturb(ctx context.Context) error {
 	busy.Wait()
 	r.report.Took = time.Since(began)
 	return errors.Join(err, ctx.Err())
+}
+
+// progress tells each minute that a long run goes on.
+func (r *run) progress(ctx context.Context) {
+	for sleep(ctx, time.Minute) == nil {
+		r.Say(r.tally.line())
+	}
 }
 
 func (r *run) strike(ctx context.Context) {

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"fmt"
 	"maps"
 	"sync"
 	"time"
@@ -66,6 +67,13 @@ func (t *tally) tried() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sent++
+}
+
+// line says how far a run is.
+func (t *tally) line() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return fmt.Sprintf("%d commands answered, %d events witnessed", t.commands, sum(t.events))
 }
 
 // fill writes the counts into a report.
