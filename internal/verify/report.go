@@ -67,7 +67,7 @@ func (r *Report) Write(w io.Writer) error {
 	}
 	if len(r.Violations) > 0 && len(r.Ends) > 0 {
 		b.WriteString("  Connections ended because of\n")
-		for _, why := range most10(r.Ends) {
+		for _, why := range commonest(r.Ends) {
 			b.WriteString("    " + why + "\n")
 		}
 	}
@@ -75,7 +75,7 @@ func (r *Report) Write(w io.Writer) error {
 	return err
 }
 
-func most10(m map[string]int) []string {
+func commonest(m map[string]int) []string {
 	keys := slices.SortedFunc(maps.Keys(m), func(a, b string) int { return cmp.Or(cmp.Compare(m[b], m[a]), cmp.Compare(a, b)) })
 	for i, k := range keys {
 		keys[i] = fmt.Sprintf("%6d  %s", m[k], k)
