@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -124,15 +125,17 @@ func newServer(o Options, admin, password string) (*server, error) {
 		return nil, err
 	}
 	s := &server{
-		command: o.Command, environ: o.Environ, folder: o.Folder, log: log,
+		command: o.Command, folder: o.Folder, log: log,
+		// Anybody on the machine can read a command line, so no secret stands there.
+		environ: slices.Concat(o.Environ, []string{"SUPER_ADMIN_EMAIL=" + admin, "SUPER_ADMIN_PASSWORD=" + password}),
 		args: []string{
-			"--data-dir", filepath.Join(o.Folder, "data"), "--super-admin-email", admin, "--super-admin-password", password,
+			"--data-dir", filepath.Join(o.Folder, "data"),
 			// A half-open connection is to be noticed within the run.
 			"--ping-interval", "3s", "--ping-timeout", "3s", "--log-format", "json", "--timezone", "UTC",
 		},
 	}
 	if o.DatabaseURL != "" {
-		s.args = append(s.args, "--database-url", o.DatabaseURL)
+		s.environ = append(s.environ, "DATABASE_URL="+o.DatabaseURL)
 	}
 	return s, nil
 }
