@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -136,9 +137,11 @@ func verifyHere(env Env, o *verify.Options, folder string) (done func(bad bool) 
 			o.Environ = append(o.Environ, key+"="+v)
 		}
 	}
-	o.Folder = folder
 	if folder != "" {
-		return func(bool) error { return nil }, os.MkdirAll(folder, 0o700)
+		if o.Folder, err = filepath.Abs(folder); err != nil { // the server runs in it
+			return nil, err
+		}
+		return func(bool) error { return nil }, os.MkdirAll(o.Folder, 0o700)
 	}
 	if o.Folder, err = os.MkdirTemp("", "larder-verify-"); err != nil {
 		return nil, fmt.Errorf("make a folder for the data: %w", err)

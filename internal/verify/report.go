@@ -29,6 +29,7 @@ type Report struct {
 	Entries                     map[string]map[string]int
 	Ends                        map[string]int
 	Longest                     time.Duration
+	LongestDoor                 string
 	Judging                     time.Duration
 
 	Violations []string
@@ -56,7 +57,7 @@ func (r *Report) Write(w io.Writer) error {
 	for _, door := range slices.Sorted(maps.Keys(r.Entries)) {
 		line(door, "%s", list(r.Entries[door]))
 	}
-	line("recovery", "longest without a connection %s", r.Longest.Round(time.Millisecond))
+	line("recovery", "longest without a connection %s %s", r.Longest.Round(time.Millisecond), r.LongestDoor)
 	if len(r.Violations) == 0 {
 		line("violations", "0")
 	} else {

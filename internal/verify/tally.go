@@ -14,6 +14,7 @@ type tally struct {
 	entries  map[string]map[string]int // by door: how connections began
 	ends     map[string]int            // by text: why connections ended
 	longest  time.Duration
+	longDoor string // where that was
 	commands int
 	refused  int
 	sent     int
@@ -36,7 +37,9 @@ func (t *tally) ready(door, how string, away time.Duration) {
 		t.entries[door] = map[string]int{}
 	}
 	t.entries[door][how]++
-	t.longest = max(t.longest, away)
+	if away > t.longest {
+		t.longest, t.longDoor = away, door
+	}
 }
 
 // maxEnds bounds the texts of ends that are told apart.
@@ -80,7 +83,7 @@ func (t *tally) line() string {
 func (t *tally) fill(r *Report) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r.Witnessed, r.Longest = maps.Clone(t.events), t.longest
+	r.Witnessed, r.Longest, r.LongestDoor = maps.Clone(t.events), t.longest, t.longDoor
 	r.Commands, r.Refused, r.Repeated = t.commands, t.refused, t.sent-t.commands
 	r.Entries = map[string]map[string]int{}
 	for door, how := range t.entries {
