@@ -73,8 +73,12 @@ var may = map[string][]string{
 	"internal/node":      {anything},
 	"internal/cli": {
 		"api", "client", "internal/account", "internal/auth", "internal/command", "internal/config",
-		"internal/donation", "internal/node", "internal/store", "internal/telemetry",
+		"internal/donation", "internal/node", "internal/store", "internal/telemetry", "internal/verify",
 	},
+
+	// The checker looks from outside: it shares the wire with the server, no rule.
+	"internal/faults": {},
+	"internal/verify": {"api", "client", "engineio", "internal/faults", "socketio"},
 
 	// Only tests import these: see testOnly.
 	"internal/store/storetest": {"internal/account", "internal/donation", "internal/eventlog", "internal/geo", "internal/store"},
@@ -107,6 +111,7 @@ var modules = map[string][]string{
 	"internal/httpapi":         {"github.com/danielgtaylor/huma/v2", "github.com/google/uuid"},
 	"internal/config":          {"github.com/joho/godotenv"},
 	"internal/telemetry":       {"github.com/prometheus/client_golang"},
+	"internal/verify":          {"github.com/gobwas/ws"},
 	"internal/testkit":         {anything},
 	"internal/testkit/wire":    {"github.com/coder/websocket", "github.com/gobwas/ws"},
 }
@@ -124,6 +129,7 @@ var why = map[string]string{
 	"internal/command":  "a command writes rows and records; what clients get of them is decided on the way out of the log",
 	"internal/query":    "the read side must not be able to send",
 	"internal/fanout":   "fan-out sends what it read from the log and cannot change anything",
+	"internal/verify":   "a checker that used the server's rules would share its mistakes",
 }
 
 // pure packages get time as an argument and do nothing to the world.
@@ -136,8 +142,11 @@ var testOnly = []string{
 
 // mayStart lists the packages whose code may start a goroutine. Everything
 // else is a blocking Run(ctx) error that internal/node starts. internal/cli does
-// so for one thing: the demo runs its city beside its node.
-var mayStart = slices.Concat([]string{"client", "engineio", "internal/cli", "internal/gateway", "internal/node"}, testOnly)
+// so for one thing: the demo runs its city beside its node. internal/faults and
+// internal/verify are clients, many of them; their Run waits for each.
+var mayStart = slices.Concat([]string{
+	"client", "engineio", "internal/cli", "internal/faults", "internal/gateway", "internal/node", "internal/verify",
+}, testOnly)
 
 // mayMakeContext lists the packages whose code may make a context out of
 // nothing. Everything else is given one.

@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"errors"
+	"hash/maphash"
 	"net/http"
 	"strconv"
 	"time"
@@ -13,7 +14,19 @@ import (
 type poll struct {
 	wake   chan struct{} // capacity 1
 	noopAt time.Time     // while an upgrade is probing: when to end with a noop
+	mark   uint64        // by which it is told from others; 0: it has none
 }
+
+// markOf makes the mark of a poll from the text that the client has put into it,
+// another one for each.
+func markOf(text string) uint64 {
+	if text == "" {
+		return 0
+	}
+	return max(1, maphash.String(markSeed, text))
+}
+
+var markSeed = maphash.MakeSeed()
 
 func (p *poll) nudge() {
 	select {
@@ -50,7 +63,7 @@ func (srv *Server) openPolling(w http.ResponseWriter, r *http.Request, address s
 // servePoll answers a GET with what is queued, or holds it until something is
 // (E-20).
 func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
-	p := &poll{wake: make(chan struct{}, 1)}
+	p := &poll{wake: make(chan struct{}, 1), mark: markOf(r.URL.Query().Get("t"))}
 	if refused := s.admitPoll(p); refused != nil {
 		s.srv.refuse(w, r, refused)
 		return
@@ -86,7 +99,10 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-var errTwoPolls = errors.New("a second poll while one is held")
+var (
+	errTwoPolls  = errors.New("a second poll while one is held")
+	errPollAgain = errors.New("a poll that was answered came again")
+)
 
 // admitPoll makes p the held poll.
 func (s *Session) admitPoll(p *poll) *refusal {
@@ -102,7 +118,13 @@ func (s *Session) admitPoll(p *poll) *refusal {
 		s.closeLocked(Cause{ReasonTransportError, errTwoPolls}, farewell{packet: closeMessage})
 		return refuseBadRequest
 	}
-	s.held = p
+	// Browsers and proxies send a request again whose connection broke before the
+	// answer began. What was in that answer is lost, and nothing but this tells.
+	if p.mark != 0 && p.mark == s.polled && s.phase == phaseOpen { // E-74
+		s.closeLocked(Cause{ReasonTransportError, errPollAgain}, farewell{})
+		return refuseUnknownSession
+	}
+	s.held, s.polled = p, p.mark
 	return nil
 }
 

@@ -404,3 +404,43 @@ func TestRequestIsKept(t *testing.T) {
 		}
 	})
 }
+
+// getMarked polls as the stock client does, which puts another t into each request.
+func getMarked(r *rig, p *wire.Polling, t string) wire.Reply {
+	r.Helper()
+	target := p.Base + "?EIO=4&transport=polling&sid=" + p.SID + "&t=" + t
+	reply, err := wire.Do(r.Context(), p.Client, http.MethodGet, target, "", nil, "")
+	if err != nil {
+		r.Fatalf("GET: %v", err)
+	}
+	return reply
+}
+
+// A browser sends a request again whose connection broke before the answer began.
+// To answer it with what comes next would leave a hole (E-74).
+func TestPollThatComesAgainEndsTheSession(t *testing.T) {
+	bubble(t, func(r *rig) {
+		p := r.open()
+		a := r.app(0)
+		send(r, a, "one")
+		r.want(getMarked(r, p, "a"), 200, "4one")
+		send(r, a, "two")
+		r.want(getMarked(r, p, "b"), 200, "4two")
+		send(r, a, "three")
+		r.unknown(getMarked(r, p, "b"))
+		r.unknown(getMarked(r, p, "c"))
+		if c, ok := errors.AsType[engineio.Cause](context.Cause(a.Context())); !ok || c.Reason != engineio.ReasonTransportError {
+			r.Errorf("closed because of %v", context.Cause(a.Context()))
+		}
+	})
+}
+
+func TestPollsWithoutMarksAreAllNew(t *testing.T) {
+	bubble(t, func(r *rig) {
+		p := r.open()
+		for _, text := range []string{"one", "two"} {
+			send(r, r.app(0), text)
+			r.want(getMarked(r, p, ""), 200, "4"+text)
+		}
+	})
+}

@@ -108,6 +108,7 @@ type Session struct {
 	pingedAt time.Duration // when the ping was queued; both by the server's clock
 
 	held     *poll           // on polling: the GET that waits
+	polled   uint64          // mark of the last GET that was taken (E-74); 0: it has none
 	conn     net.Conn        // on WebSocket
 	raw      syscall.RawConn // under conn; nil if writes must go through conn
 	probe    net.Conn        // a WebSocket that may become conn

@@ -1,5 +1,5 @@
 // Package cli is the command line of Larder: larder serve, migrate, user, token,
-// tail, demo, doctor, backup, restore, version.
+// tail, demo, doctor, verify, backup, restore, version.
 //
 // Each subcommand parses its own flags, reports to the writers that it is given
 // and returns an error for people; Run turns that into an exit code. Nothing here
@@ -47,6 +47,7 @@ func subcommands() []subcommand {
 		{"demo", "run the server with a small city that donates, claims and delivers", demo},
 		{"tail", "show live events in the terminal, resuming by itself", tail},
 		{"doctor", "say what is wrong with a set-up", doctor},
+		{"verify", "check that nothing is lost, through faults and kills", verifyCommand},
 		{"user", "add an account: larder user add --email … --role …", user},
 		{"token", "mint a token for a known account", token},
 		{"migrate", "bring the database schema up to date, or show its state", migrate},
