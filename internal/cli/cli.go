@@ -47,7 +47,7 @@ func subcommands() []subcommand {
 		{"demo", "run the server with a small city that donates, claims and delivers", demo},
 		{"tail", "show live events in the terminal, resuming by itself", tail},
 		{"doctor", "say what is wrong with a set-up", doctor},
-		{"user", "add an account: larder user add --email … --role …", user},
+		{"user", "add or change an account: larder user add|role|suspend|restore|logout|delete", user},
 		{"token", "mint a token for a known account", token},
 		{"migrate", "bring the database schema up to date, or show its state", migrate},
 		{"version", "print the version", version},
