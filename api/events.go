@@ -10,14 +10,16 @@ const (
 	EventFeedReady             = "feed.ready"
 	EventServerDraining        = "server.draining"
 	EventException             = "exception"
+	EventAuthExpiring          = "auth.expiring"
 	EventTestResponse          = "test-response"
 )
 
 // Names of the events that a client sends.
 const (
-	EventTest       = "test"
-	EventFeedResume = "feed.resume"
-	EventAuth       = "auth" // plain WebSocket only: the token as first message
+	EventTest        = "test"
+	EventFeedResume  = "feed.resume"
+	EventAuthRefresh = "auth.refresh"
+	EventAuth        = "auth" // plain WebSocket only: the token as first message
 )
 
 // DonationCreated says that food is on offer. Everybody signed in gets it.
@@ -101,6 +103,17 @@ type LoggedEvent struct {
 	Event    string          `json:"event"`
 	At       Time            `json:"at"`
 	Data     json.RawMessage `json:"data"`
+}
+
+// AuthExpiring tells a client that its token runs out, and answers AuthRefresh: it
+// is closed a while after ExpiresAt unless it shows a fresh token.
+type AuthExpiring struct {
+	ExpiresAt Time `json:"expiresAt"`
+}
+
+// AuthRefresh shows a fresh token of the same account.
+type AuthRefresh struct {
+	Token string `json:"token"`
 }
 
 // Pong answers the test event.

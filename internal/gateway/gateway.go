@@ -37,6 +37,7 @@ type Gateway struct {
 	plain   plainDoor
 	present presence
 	fan     *fanout.Fanout
+	expiry  *expiry
 
 	draining atomic.Bool
 }
@@ -44,7 +45,7 @@ type Gateway struct {
 // New returns a Gateway on the namespaces of a Socket.IO server that does not
 // serve yet. Join has to be called before it does.
 func New(sio *socketio.Server, au *auth.Auth, queries *query.Service, log *slog.Logger) *Gateway {
-	g := &Gateway{sio: sio, auth: au, queries: queries, log: log}
+	g := &Gateway{sio: sio, auth: au, queries: queries, log: log, expiry: newExpiry()}
 	g.plain.init(g)
 	for _, name := range Namespaces {
 		n := sio.Of(name)
@@ -54,6 +55,7 @@ func New(sio *socketio.Server, au *auth.Auth, queries *query.Service, log *slog.
 		n.OnError(g.failed)
 		socketio.On(n, api.EventTest, g.test)
 		socketio.On(n, api.EventFeedResume, g.resume)
+		socketio.On(n, api.EventAuthRefresh, g.refreshed)
 		g.spaces = append(g.spaces, n)
 	}
 	return g
@@ -66,8 +68,7 @@ var _ fanout.Door = (*Gateway)(nil)
 
 // Deliver implements fanout.Door.
 func (g *Gateway) Deliver(m *fanout.Message) {
-	if m.Record.Type == eventlog.TypeAccountSuspended {
-		g.expel(m.Record.Subject)
+	if g.applyRights(m.Record) {
 		return
 	}
 	rooms := m.Rooms()
@@ -82,15 +83,6 @@ func (g *Gateway) Deliver(m *fanout.Message) {
 
 // reasonSuspended is what OnDisconnect and the log hear of an expelled socket.
 const reasonSuspended engineio.Reason = "account suspended"
-
-// expel closes every connection of an account. The whole connection goes, so that
-// a stock client tries again and then learns why by its connect_error.
-func (g *Gateway) expel(accountID string) {
-	for _, n := range g.spaces {
-		n.Disconnect(reasonSuspended, true, fanout.RoomUser(accountID))
-	}
-	g.plain.expel(accountID)
-}
 
 // authenticate is the middleware of every namespace: nothing is delivered before
 // it has passed (P-4).
@@ -109,7 +101,7 @@ func (g *Gateway) authenticate(ctx context.Context, s *socketio.Socket) error {
 		return connectError(err)
 	}
 	s.ForgetAuth() // a token has no business in memory for as long as a client stays
-	s.SetData(identity.Account.Actor())
+	s.SetData(newTicket(identity))
 	s.SetUser(identity.Account.ID)
 	return nil
 }
@@ -157,8 +149,10 @@ func connectError(err error) error {
 
 // actorOf is whom a socket was let in as: all that is kept of its account.
 func actorOf(s *socketio.Socket) account.Actor {
-	a, _ := s.Data().(account.Actor)
-	return a
+	if t := ticketOf(s); t != nil {
+		return t.who()
+	}
+	return account.Actor{}
 }
 
 // connected lets an authenticated socket into the stream.
@@ -176,14 +170,12 @@ func (g *Gateway) connected(ctx context.Context, s *socketio.Socket) {
 	})
 	// A suspension that was delivered between the check of the token and the join
 	// has not reached this socket: look again, now that later ones will.
-	ctx, done := detached(ctx)
-	defer done()
-	if a, err := g.queries.Profile(ctx, who.ID); err == nil && !a.Active {
-		s.Close(reasonSuspended)
-	}
+	g.expiry.add(ticketOf(s), socketBearer{s})
+	g.recheck(ctx, ticketOf(s), socketBearer{s})
 }
 
 func (g *Gateway) disconnected(s *socketio.Socket, reason engineio.Reason) {
+	g.expiry.remove(ticketOf(s))
 	g.present.leave(g.log, actorOf(s).ID, s.Namespace().Name(), string(reason))
 }
 
@@ -209,7 +201,7 @@ func (g *Gateway) resume(ctx context.Context, s *socketio.Socket, req api.FeedRe
 // failed tells a client that its message failed, as event and as ack (P-21).
 func (g *Gateway) failed(_ context.Context, s *socketio.Socket, f socketio.Failure) json.RawMessage {
 	var data json.RawMessage
-	if len(f.Args.Values) > 0 {
+	if len(f.Args.Values) > 0 && f.Event != api.EventAuthRefresh { // no token is repeated
 		data = f.Args.Values[0]
 	}
 	ex := g.exception(f.Event, data, f.Err)
@@ -248,6 +240,12 @@ func (g *Gateway) exception(pattern string, data json.RawMessage, err error) api
 
 // emit sends one socket something that is its own.
 func (g *Gateway) emit(s *socketio.Socket, name string, payload any) {
+	if err := emitTo(s, name, payload); err != nil {
+		g.log.Debug("event not sent", "event", name, "err", err)
+	}
+}
+
+func emitTo(s *socketio.Socket, name string, payload any) error {
 	body, err := json.Marshal(payload)
 	if err == nil {
 		var ev *socketio.Event
@@ -255,9 +253,7 @@ func (g *Gateway) emit(s *socketio.Socket, name string, payload any) {
 			err = s.Emit(ev)
 		}
 	}
-	if err != nil {
-		g.log.Debug("event not sent", "event", name, "err", err)
-	}
+	return err
 }
 
 // Drain lets nobody in from now on, tells every client that the server goes away

@@ -192,9 +192,9 @@ func (d *plainDoor) deliver(m *fanout.Message) {
 	}
 }
 
-func (d *plainDoor) expel(accountID string) {
+func (d *plainDoor) expel(accountID string, why error, reason engineio.Reason) {
 	for _, c := range d.conns(d.live, func(c *plainConn) bool { return c.accountID == accountID }) {
-		c.refuse(auth.ErrSuspended)
+		c.refuseFor(why, reason)
 	}
 }
 
@@ -291,6 +291,19 @@ func (c *plainConn) answer(ctx context.Context, id auth.Identity, msg []byte) {
 			return
 		}
 		c.ack(f, page)
+	case api.EventAuthRefresh:
+		var req api.AuthRefresh
+		if err := json.Unmarshal(f.Data, &req); err != nil {
+			c.except(f, api.NewError(http.StatusBadRequest, api.CodeBadRequest, "auth.refresh takes {token}"))
+			return
+		}
+		until, err := c.g.refresh(ctx, c.ticket, c, req)
+		f.Data = nil // what failed is repeated to the client: not its token
+		if err != nil {
+			c.except(f, err)
+			return
+		}
+		c.ack(f, until)
 	case api.EventAuth:
 		c.ack(f, map[string]bool{"ok": true}) // it was authenticated already
 	default:
@@ -321,11 +334,15 @@ func (c *plainConn) except(f api.Frame, err error) {
 
 // refuse tells why and closes (P-35).
 func (c *plainConn) refuse(err error) {
-	e, _ := problem.From(err)
 	reason := engineio.ReasonForcedClose
-	if e.Code == api.CodeAccountSuspended {
+	if errors.Is(err, auth.ErrSuspended) {
 		reason = reasonSuspended
 	}
+	c.refuseFor(err, reason)
+}
+
+func (c *plainConn) refuseFor(err error, reason engineio.Reason) {
+	e, _ := problem.From(err)
 	c.sendEvent(api.EventException, c.g.exception(api.EventAuth, nil, err))
 	c.close(closeCode(e), string(e.Code), reason)
 }

@@ -18,7 +18,6 @@ import (
 
 	"larder/api"
 	"larder/engineio"
-	"larder/internal/auth"
 )
 
 const (
@@ -43,6 +42,7 @@ type plainConn struct {
 
 	// Set by the reader before the connection joins the stream, then fixed.
 	accountID string
+	ticket    *ticket
 	after     int64 // live records up to here were told already
 
 	silence time.Duration // how long a sign of the client is good for; the reader's own
@@ -80,27 +80,21 @@ func (c *plainConn) serve(ctx context.Context, token, after string) {
 		c.finish()
 		return
 	}
-	c.accountID = id.Account.ID
+	c.accountID, c.ticket = id.Account.ID, newTicket(id)
 	c.g.present.enter(c.g.log, c.accountID, "plain", string(engineio.WebSocket))
 	if err := c.enter(ctx, id, after); err == nil {
-		c.recheck(ctx)
+		c.g.expiry.add(c.ticket, c)
+		c.g.recheck(ctx, c.ticket, c)
 		c.closeFor(c.listen(func(msg []byte) { c.answer(ctx, id, msg) }))
 	} else if !ended(err) {
 		c.refuse(err)
 	}
+	c.g.expiry.remove(c.ticket)
 	c.finish()
 	c.mu.Lock()
 	reason := c.reason
 	c.mu.Unlock()
 	c.g.present.leave(c.g.log, c.accountID, "plain", string(reason))
-}
-
-// recheck closes the connection of an account that was suspended between the
-// check of its token and the join: that was told to those who were in already.
-func (c *plainConn) recheck(ctx context.Context) {
-	if a, err := c.g.queries.Profile(ctx, c.accountID); err == nil && !a.Active {
-		c.refuse(auth.ErrSuspended)
-	}
 }
 
 // listen hands on every message until the connection ends, and pings a client
