@@ -14,6 +14,7 @@ const (
 	EventFeedLeft              = "feed.left"
 	EventServerDraining        = "server.draining"
 	EventException             = "exception"
+	EventAuthExpiring          = "auth.expiring"
 	EventTestResponse          = "test-response"
 )
 
@@ -22,6 +23,7 @@ const (
 	EventTest          = "test"
 	EventFeedResume    = "feed.resume"
 	EventFeedSubscribe = "feed.subscribe"
+	EventAuthRefresh   = "auth.refresh"
 	EventAuth          = "auth" // plain WebSocket only: the token as first message
 )
 
@@ -167,6 +169,17 @@ type LoggedEvent struct {
 	Event    string          `json:"event"`
 	At       Time            `json:"at"`
 	Data     json.RawMessage `json:"data"`
+}
+
+// AuthExpiring tells a client that its token runs out, and answers AuthRefresh: it
+// is closed a while after ExpiresAt unless it shows a fresh token.
+type AuthExpiring struct {
+	ExpiresAt Time `json:"expiresAt"`
+}
+
+// AuthRefresh shows a fresh token of the same account.
+type AuthRefresh struct {
+	Token string `json:"token"`
 }
 
 // Pong answers the test event.

@@ -98,6 +98,8 @@ var samples = map[string]any{
 		CertificateURL: new("https://example.org/c.pdf"), CreatedAt: at,
 	},
 	"PendingNGO.bare": api.PendingNGO{},
+	"AuthExpiring":    api.AuthExpiring{ExpiresAt: at},
+	"AuthRefresh":     api.AuthRefresh{Token: "a.b.c"},
 	"Pong":            api.Pong{Message: "Pong!", Timestamp: at},
 	"Problem":         api.NewError(400, api.CodeValidation, "a", "b").Problem(),
 	"Problem.bare":    api.NewError(403, api.CodeNotYours, "a").Problem(),

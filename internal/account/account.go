@@ -73,6 +73,8 @@ type Account struct {
 	VehicleNumber    string
 	Available        bool // a volunteer who takes trips now
 	TrustScore       float64
+	TokensAfter      time.Time // tokens issued up to this second are refused; zero: none are
+	Deleted          bool      // only history points to it
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
 }

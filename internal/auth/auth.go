@@ -38,6 +38,7 @@ func New(st *store.Store, tokens *Tokens) *Auth {
 // Identity is the account behind a token, as it is now.
 type Identity struct {
 	Account   account.Account
+	IssuedAt  time.Time // of the token; zero: it does not say
 	ExpiresAt time.Time // of the token
 }
 
@@ -62,10 +63,40 @@ func (a *Auth) Authenticate(ctx context.Context, token string) (Identity, error)
 		return Identity{}, fmt.Errorf("%w: no such account", ErrTokenInvalid)
 	case err != nil:
 		return Identity{}, err
-	case !acc.Active:
-		return Identity{}, ErrSuspended
 	}
-	return Identity{Account: acc, ExpiresAt: c.ExpiresAt}, nil
+	if err := stands(acc, c.IssuedAt); err != nil {
+		return Identity{}, err
+	}
+	return Identity{Account: acc, IssuedAt: c.IssuedAt, ExpiresAt: c.ExpiresAt}, nil
+}
+
+// stands says why a token that was issued then is no longer one of the account's.
+func stands(a account.Account, issued time.Time) error {
+	switch {
+	case a.Deleted:
+		return fmt.Errorf("%w: no such account", ErrTokenInvalid)
+	case !a.Active:
+		return ErrSuspended
+	case !a.Accepts(issued):
+		return fmt.Errorf("%w: logged out since", ErrTokenInvalid)
+	}
+	return nil
+}
+
+// Recheck returns the account as it is now, for somebody whose token was verified
+// before, or the error that Authenticate would return for the account's sake.
+func (a *Auth) Recheck(ctx context.Context, accountID string, issued time.Time) (acc account.Account, err error) {
+	err = a.store.View(ctx, func(tx *store.Tx) error {
+		acc, err = tx.Account(ctx, accountID)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("%w: no such account", ErrTokenInvalid)
+	}
+	if err == nil {
+		err = stands(acc, issued)
+	}
+	return acc, err
 }
 
 // Login returns the account with that e-mail and password. address is where the

@@ -51,6 +51,7 @@ type claims struct {
 type Claims struct {
 	Subject   string // the account's id, or another backend's id for it
 	Email     string
+	IssuedAt  time.Time // zero: the token does not say
 	ExpiresAt time.Time
 }
 
@@ -60,7 +61,7 @@ func (t *Tokens) Issue(a account.Account, now time.Time) (token string, expires 
 	token, err = jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
 		Email: a.Email, Role: string(a.Role),
 		RegisteredClaims: jwt.RegisteredClaims{
-			Subject: a.ID, IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(expires), ID: uuid.NewString(),
+			Subject: a.ID, IssuedAt: jwt.NewNumericDate(a.IssuedAt(now)), ExpiresAt: jwt.NewNumericDate(expires), ID: uuid.NewString(),
 		},
 	}).SignedString(t.secret)
 	if err != nil {
@@ -90,7 +91,11 @@ func (t *Tokens) Verify(raw string) (Claims, error) {
 	case c.Subject == "" && c.Email == "":
 		return Claims{}, fmt.Errorf("%w: neither sub nor email", ErrTokenInvalid)
 	}
-	return Claims{Subject: c.Subject, Email: c.Email, ExpiresAt: c.ExpiresAt.Time}, nil
+	out := Claims{Subject: c.Subject, Email: c.Email, ExpiresAt: c.ExpiresAt.Time}
+	if c.IssuedAt != nil {
+		out.IssuedAt = c.IssuedAt.Time
+	}
+	return out, nil
 }
 
 // Bearer takes the scheme word off a token, if it is there.

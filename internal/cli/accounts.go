@@ -32,8 +32,11 @@ func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
 // user adds an account. It works beside a running server: the account can sign
 // in at once.
 func user(ctx context.Context, env Env, args []string) error {
-	if len(args) == 0 || args[0] != "add" {
-		return usageError{"usage: larder user add --email you@example.org --name You --role ADMIN"}
+	if len(args) > 0 && args[0] != "add" {
+		return changeUser(ctx, env, args[0], args[1:])
+	}
+	if len(args) == 0 {
+		return usageError{userUsage}
 	}
 	f := newFlags(env, "user add", "user add --email E --name N --role DONOR|NGO|VOLUNTEER|ADMIN   (password: --password, LARDER_PASSWORD or standard input)")
 	email := f.String("email", "", "e-mail address")

@@ -48,7 +48,7 @@ func subcommands() []subcommand {
 		{"tail", "show live events in the terminal, resuming by itself", tail},
 		{"doctor", "say what is wrong with a set-up", doctor},
 		{"verify", "check that nothing is lost, through faults and kills", verifyCommand},
-		{"user", "add an account: larder user add --email … --role …", user},
+		{"user", "add or change an account: larder user add|role|suspend|restore|logout|delete", user},
 		{"token", "mint a token for a known account", token},
 		{"migrate", "bring the database schema up to date, or show its state", migrate},
 		{"backup", "copy the SQLite database to a file, also under a running server", backup},

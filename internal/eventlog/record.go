@@ -86,6 +86,9 @@ const (
 	TypeAccountSuspended  = "account.suspended"
 	TypeAccountRestored   = "account.restored"
 	TypeAccountUpdated    = "account.updated"
+	TypeAccountRole       = "account.role.changed"
+	TypeAccountLoggedOut  = "account.logged_out"
+	TypeAccountDeleted    = "account.deleted"
 )
 
 // Draft is a record before it has a place in the log.

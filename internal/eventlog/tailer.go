@@ -34,8 +34,9 @@ func (w *Waker) Wake() {
 func (w *Waker) Woken() <-chan struct{} { return w.c }
 
 const (
-	// pollInterval bounds what a lost hint costs.
-	pollInterval = time.Second
+	// pollInterval bounds what a lost hint costs, and how late a node hears of what
+	// the command line did beside it. A poll is one read by the primary key.
+	pollInterval = 500 * time.Millisecond
 	// readLimit bounds one read, so that a long backlog does not sit in memory.
 	readLimit = 512
 )

@@ -145,7 +145,7 @@ func TestTailerLostHintCostsAPoll(t *testing.T) {
 		tl := startTail(t, 0)
 		<-time.After(300 * time.Millisecond)
 		tl.source.append(1) // and nobody says so
-		<-time.After(699 * time.Millisecond)
+		<-time.After(199 * time.Millisecond)
 		synctest.Wait()
 		tl.wantSeen(t, 1, 0)
 		<-time.After(2 * time.Millisecond)

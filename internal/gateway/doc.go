@@ -11,6 +11,7 @@
 // Deliver is called by the fan-out, one message at a time, and never waits for a
 // client: each connection has a bounded queue and is closed when it can't keep
 // up. Handlers of one client run one at a time, on the reader of its connection.
+// Run warns and closes the clients whose tokens end; it is its owner's to start.
 // The package starts no goroutine save the readers and writers of plain
 // WebSockets, for which Shutdown waits, and one in Drain, which does.
 package gateway

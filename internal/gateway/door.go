@@ -11,7 +11,6 @@ import (
 
 	"larder/api"
 	"larder/engineio"
-	"larder/internal/auth"
 	"larder/internal/fanout"
 	"larder/internal/feed"
 )
@@ -26,8 +25,7 @@ type client interface {
 	deliver(m *fanout.Message, p feed.Passage, forms *forms)
 	// flushed waits until what is queued has been written.
 	flushed(ctx context.Context) error
-	// refuse tells why and closes.
-	refuse(err error)
+	bearer // end tells why and closes
 	// goAway closes because the server stops, hurry bounds what is still being
 	// written, cut does not wait for it.
 	goAway()
@@ -40,6 +38,7 @@ type client interface {
 // while the client is not live.
 type place struct {
 	accountID string
+	ticket    *ticket
 	view      feed.View
 	after     int64 // live records up to here were told already
 }
@@ -129,9 +128,9 @@ func (d *door) deliver(m *fanout.Message) {
 	}
 }
 
-func (d *door) expel(accountID string) {
+func (d *door) expel(accountID string, why error, reason engineio.Reason) {
 	for _, c := range d.clients(d.live, func(c client) bool { return c.place().accountID == accountID }) {
-		c.refuse(auth.ErrSuspended)
+		c.end(why, reason)
 	}
 }
 

@@ -40,6 +40,7 @@ type Gateway struct {
 	plain    door
 	present  presence
 	fan      *fanout.Fanout
+	expiry   *expiry
 
 	draining atomic.Bool
 }
@@ -48,7 +49,7 @@ type Gateway struct {
 // serve yet. Join has to be called before it does. window is how long a client may
 // come back as the socket it was, 0: for ever.
 func New(sio *socketio.Server, au *auth.Auth, queries *query.Service, commands *command.Service, window time.Duration, log *slog.Logger) *Gateway {
-	g := &Gateway{sio: sio, auth: au, queries: queries, commands: commands, log: log}
+	g := &Gateway{sio: sio, auth: au, queries: queries, commands: commands, log: log, expiry: newExpiry()}
 	g.plain.init(g)
 	back := newRecovery(g, au.Tokens.Key("socket.io recovery"), window)
 	for _, name := range Namespaces {
@@ -61,6 +62,7 @@ func New(sio *socketio.Server, au *auth.Auth, queries *query.Service, commands *
 		socketio.On(n, api.EventTest, g.test)
 		socketio.On(n, api.EventFeedResume, g.resume)
 		socketio.OnAnswer(n, api.EventFeedSubscribe, g.subscribe)
+		socketio.On(n, api.EventAuthRefresh, g.refreshed)
 		g.spaces = append(g.spaces, n)
 	}
 	return g
@@ -73,8 +75,7 @@ var _ fanout.Door = (*Gateway)(nil)
 
 // Deliver implements fanout.Door.
 func (g *Gateway) Deliver(m *fanout.Message) {
-	if m.Record.Type == eventlog.TypeAccountSuspended {
-		g.expel(m.Record.Subject)
+	if g.applyRights(m.Record) {
 		return
 	}
 	for _, p := range []feed.Passage{feed.Within, feed.Enters, feed.Leaves} {
@@ -96,15 +97,6 @@ func (g *Gateway) Deliver(m *fanout.Message) {
 // reasonSuspended is what OnDisconnect and the log hear of an expelled socket.
 const reasonSuspended engineio.Reason = "account suspended"
 
-// expel closes every connection of an account. The whole connection goes, so that
-// a stock client tries again and then learns why by its connect_error.
-func (g *Gateway) expel(accountID string) {
-	for _, n := range g.spaces {
-		n.Disconnect(reasonSuspended, true, fanout.RoomUser(accountID))
-	}
-	g.plain.expel(accountID)
-}
-
 // authenticate is the middleware of every namespace: nothing is delivered before
 // it has passed (P-4).
 func (g *Gateway) authenticate(ctx context.Context, s *socketio.Socket) error {
@@ -122,7 +114,7 @@ func (g *Gateway) authenticate(ctx context.Context, s *socketio.Socket) error {
 		return connectError(err)
 	}
 	s.ForgetAuth() // a token has no business in memory for as long as a client stays
-	s.SetData(identity.Account.Actor())
+	s.SetData(newTicket(identity))
 	s.SetUser(identity.Account.ID)
 	return nil
 }
@@ -170,8 +162,10 @@ func connectError(err error) error {
 
 // actorOf is whom a socket was let in as: all that is kept of its account.
 func actorOf(s *socketio.Socket) account.Actor {
-	a, _ := s.Data().(account.Actor)
-	return a
+	if t := ticketOf(s); t != nil {
+		return t.who()
+	}
+	return account.Actor{}
 }
 
 // connected lets an authenticated socket into the stream.
@@ -188,21 +182,13 @@ func (g *Gateway) connected(ctx context.Context, s *socketio.Socket) {
 	}
 	// A suspension that was delivered between the check of the token and the join
 	// has not reached this socket: look again, now that later ones will.
-	g.recheck(ctx, s)
-}
-
-// recheck closes a socket whose account may not be here any more.
-func (g *Gateway) recheck(ctx context.Context, s *socketio.Socket) {
-	who := actorOf(s)
-	ctx, done := detached(ctx)
-	defer done()
-	if a, err := g.queries.Profile(ctx, who.ID); err == nil && !a.Active {
-		s.Close(reasonSuspended)
-	}
+	g.expiry.add(ticketOf(s), socketBearer{s})
+	g.recheck(ctx, ticketOf(s), socketBearer{s})
 }
 
 func (g *Gateway) disconnected(s *socketio.Socket, reason engineio.Reason) {
 	g.fan.Views.Forget(s)
+	g.expiry.remove(ticketOf(s))
 	g.present.leave(g.log, actorOf(s).ID, s.Namespace().Name(), string(reason))
 }
 
@@ -227,7 +213,7 @@ func (g *Gateway) resume(ctx context.Context, s *socketio.Socket, req api.FeedRe
 // failed tells a client that its message failed, as event and as ack (P-21).
 func (g *Gateway) failed(_ context.Context, s *socketio.Socket, f socketio.Failure) json.RawMessage {
 	var data json.RawMessage
-	if len(f.Args.Values) > 0 {
+	if len(f.Args.Values) > 0 && f.Event != api.EventAuthRefresh { // no token is repeated
 		data = f.Args.Values[0]
 	}
 	ex := g.exception(f.Event, data, f.Err)

@@ -49,7 +49,7 @@ func (g *Gateway) subscribe(ctx context.Context, s *socketio.Socket, req api.Fee
 	if errors.Is(err, errOvertaken) {
 		s.Close(reasonOvertaken)
 	}
-	g.recheck(ctx, s) // what happened to the account meanwhile was told to those in its room
+	g.recheck(ctx, ticketOf(s), socketBearer{s}) // what happened to the account meanwhile was told to those in its room
 	return err
 }
 

@@ -168,6 +168,19 @@ func (c *plainConn) answer(ctx context.Context, id auth.Identity, msg []byte) {
 		if err := c.narrow(ctx, f, req); err != nil {
 			c.except(f, err)
 		}
+	case api.EventAuthRefresh:
+		var req api.AuthRefresh
+		if err := json.Unmarshal(f.Data, &req); err != nil {
+			c.except(f, api.NewError(http.StatusBadRequest, api.CodeBadRequest, "auth.refresh takes {token}"))
+			return
+		}
+		until, err := c.g.refresh(ctx, c.at.ticket, c, req)
+		f.Data = nil // what failed is repeated to the client: not its token
+		if err != nil {
+			c.except(f, err)
+			return
+		}
+		c.ack(f, until)
 	case api.EventAuth:
 		c.ack(f, map[string]bool{"ok": true}) // it was authenticated already
 	default:
@@ -198,12 +211,17 @@ func (c *plainConn) except(f api.Frame, err error) {
 
 // refuse tells why and closes (P-35).
 func (c *plainConn) refuse(err error) {
-	e, _ := problem.From(err)
 	reason := engineio.ReasonForcedClose
-	if e.Code == api.CodeAccountSuspended {
+	if errors.Is(err, auth.ErrSuspended) {
 		reason = reasonSuspended
 	}
-	c.g.tell(c, api.EventException, c.g.exception(api.EventAuth, nil, err))
+	c.end(err, reason)
+}
+
+// end implements bearer and client.
+func (c *plainConn) end(why error, reason engineio.Reason) {
+	e, _ := problem.From(why)
+	c.g.tell(c, api.EventException, c.g.exception(api.EventAuth, nil, why))
 	c.close(closeCode(e), string(e.Code), reason)
 }
 

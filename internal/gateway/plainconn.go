@@ -19,7 +19,6 @@ import (
 
 	"larder/api"
 	"larder/engineio"
-	"larder/internal/auth"
 	"larder/internal/eventlog"
 	"larder/internal/fanout"
 	"larder/internal/feed"
@@ -81,27 +80,21 @@ func (c *plainConn) serve(ctx context.Context, token string, want wish) {
 		c.finish()
 		return
 	}
-	c.at.accountID = id.Account.ID
+	c.at.accountID, c.at.ticket = id.Account.ID, newTicket(id)
 	c.g.present.enter(c.g.log, c.at.accountID, "plain", string(engineio.WebSocket))
 	if err := c.g.follow(ctx, c, id, want); err == nil {
-		c.recheck(ctx)
+		c.g.expiry.add(c.at.ticket, c)
+		c.g.recheck(ctx, c.at.ticket, c)
 		c.closeFor(c.listen(func(msg []byte) { c.answer(ctx, id, msg) }))
 	} else if !ended(err) {
 		c.refuse(err)
 	}
+	c.g.expiry.remove(c.at.ticket)
 	c.finish()
 	c.mu.Lock()
 	reason := c.reason
 	c.mu.Unlock()
 	c.g.present.leave(c.g.log, c.at.accountID, "plain", string(reason))
-}
-
-// recheck closes the connection of an account that was suspended between the
-// check of its token and the join: that was told to those who were in already.
-func (c *plainConn) recheck(ctx context.Context) {
-	if a, err := c.g.queries.Profile(ctx, c.at.accountID); err == nil && !a.Active {
-		c.refuse(auth.ErrSuspended)
-	}
 }
 
 // listen hands on every message until the connection ends, and pings a client
@@ -281,7 +274,7 @@ func (c *plainConn) narrow(ctx context.Context, f api.Frame, req api.FeedSubscri
 	if errors.Is(err, errOvertaken) {
 		c.goAway()
 	}
-	c.recheck(ctx) // what happened to the account meanwhile was told to those who were live
+	c.g.recheck(ctx, c.at.ticket, c) // what happened to the account meanwhile was told to those who were live
 	return err
 }
 

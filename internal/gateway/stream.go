@@ -17,7 +17,6 @@ import (
 	"larder/internal/auth"
 	"larder/internal/fanout"
 	"larder/internal/feed"
-	"larder/internal/problem"
 )
 
 // eventStream is one client that reads server-sent events (P-37). The goroutine
@@ -77,15 +76,16 @@ func (g *Gateway) ServeEventStream(w http.ResponseWriter, r *http.Request) error
 }
 
 func (c *eventStream) serve(ctx context.Context, id auth.Identity, want wish) {
+	c.at.ticket = newTicket(id)
 	c.g.present.enter(c.g.log, id.Account.ID, "events", "http")
 	err := c.g.follow(ctx, c, id, want)
 	if err == nil {
-		if a, lookup := c.g.queries.Profile(ctx, id.Account.ID); lookup == nil && !a.Active {
-			c.refuse(auth.ErrSuspended)
-		}
+		c.g.expiry.add(c.at.ticket, c)
+		defer c.g.expiry.remove(c.at.ticket)
+		c.g.recheck(ctx, c.at.ticket, c)
 		err = c.write(ctx)
 	} else if !errors.Is(err, errClosed) && ctx.Err() == nil {
-		c.refuse(err)
+		c.end(err, engineio.ReasonForcedClose)
 		err = c.flushed(ctx)
 	}
 	c.mu.Lock()
@@ -229,26 +229,21 @@ func (c *eventStream) endLocked(reason engineio.Reason) {
 	}
 }
 
-// end lets what is queued go out and ends the stream.
-func (c *eventStream) end(reason engineio.Reason) {
+// finish lets what is queued go out and ends the stream.
+func (c *eventStream) finish(reason engineio.Reason) {
 	c.mu.Lock()
 	c.endLocked(reason)
 	c.mu.Unlock()
 	c.signal()
 }
 
-// refuse implements client.
-func (c *eventStream) refuse(err error) {
-	e, _ := problem.From(err)
-	reason := engineio.ReasonForcedClose
-	if e.Code == api.CodeAccountSuspended {
-		reason = reasonSuspended
-	}
-	c.g.tell(c, api.EventException, c.g.exception(api.EventAuth, nil, err))
-	c.end(reason)
+// end implements bearer and client.
+func (c *eventStream) end(why error, reason engineio.Reason) {
+	c.g.tell(c, api.EventException, c.g.exception(api.EventAuth, nil, why))
+	c.finish(reason)
 }
 
-func (c *eventStream) goAway() { c.end(engineio.ReasonShutdown) }
+func (c *eventStream) goAway() { c.finish(engineio.ReasonShutdown) }
 
 func (c *eventStream) hurry() {
 	c.mu.Lock()

@@ -269,6 +269,7 @@ func (n *Node) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	running.Go(func() { _ = n.tailer.Run(work) }) // nil by contract
 	running.Go(func() { _ = n.timer.Run(work) })
+	running.Go(func() { _ = n.gateway.Run(work) })
 	served := make(chan error, 1)
 	running.Go(func() { served <- n.server.Serve(n.listener) })
 

@@ -39,6 +39,7 @@ var statusRules = []statusRule{
 	{account.ErrNotAdmin, 403, api.CodeWrongRole, "Only an admin may do this"},
 	{account.ErrAdminByForm, 403, api.CodeWrongRole, "An admin account can't be registered"},
 	{account.ErrAdminTarget, 400, api.CodeBadRequest, "An admin can't be suspended"},
+	{account.ErrLastAdmin, 400, api.CodeBadRequest, "This is the last active admin: make another one first"},
 	{account.ErrNotNGO, 400, api.CodeBadRequest, "Only an NGO can be verified"},
 	{query.ErrNotParty, 403, api.CodeNotYours, "Only the parties of a donation may see its history"},
 	{query.ErrCursor, 400, api.CodeBadRequest, "after is not a cursor of this list"},

@@ -10,22 +10,36 @@ import (
 
 const accountColumns = `id, email, name, role, verified, active, organization_name, organization_type,
 	phone, address, latitude, longitude, capacity, capacity_unit, vehicle_type, vehicle_number,
-	available, trust_score, created_at, updated_at`
+	available, trust_score, created_at, updated_at, tokens_after, deleted`
 
 // scanner is a row, alone or one of many.
 type scanner interface{ Scan(dest ...any) error }
 
 func scanAccount(row scanner, extra ...any) (account.Account, error) {
 	var a account.Account
-	var created, updated int64
+	var created, updated, after int64
 	err := row.Scan(append([]any{
 		&a.ID, &a.Email, &a.Name, &a.Role, &a.Verified, &a.Active,
 		&a.OrganizationName, &a.OrganizationType, &a.Phone, &a.Address, &a.Latitude, &a.Longitude,
 		&a.Capacity, &a.CapacityUnit, &a.VehicleType, &a.VehicleNumber, &a.Available, &a.TrustScore,
-		&created, &updated,
+		&created, &updated, &after, &a.Deleted,
 	}, extra...)...)
 	a.CreatedAt, a.UpdatedAt = fromMillis(created), fromMillis(updated)
+	if after != 0 {
+		a.TokensAfter = fromMillis(after)
+	}
 	return a, unavailable(err)
+}
+
+// accountStanding is how the columns tokens_after and deleted keep it.
+func accountStanding(a account.Account) (after int64, deleted int) {
+	if !a.TokensAfter.IsZero() {
+		after = millis(a.TokensAfter)
+	}
+	if a.Deleted {
+		deleted = 1
+	}
+	return after, deleted
 }
 
 // Account returns the account of that id, or ErrNotFound.
@@ -45,27 +59,30 @@ func (t *Tx) Credentials(ctx context.Context, email string) (a account.Account, 
 
 // InsertAccount adds an account with its password hash, or returns ErrEmailTaken.
 func (t *Tx) InsertAccount(ctx context.Context, a account.Account, hash string) error {
+	after, deleted := accountStanding(a)
 	// No violation is provoked: PostgreSQL gives a transaction up for one.
 	res, err := t.tx.ExecContext(ctx, `INSERT INTO accounts (`+accountColumns+`, email_key, password_hash)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
 		ON CONFLICT (email_key) DO NOTHING`,
 		a.ID, a.Email, a.Name, a.Role, a.Verified, a.Active, a.OrganizationName, a.OrganizationType,
 		a.Phone, a.Address, a.Latitude, a.Longitude, a.Capacity, a.CapacityUnit, a.VehicleType, a.VehicleNumber,
-		a.Available, a.TrustScore, millis(a.CreatedAt), millis(a.UpdatedAt), account.EmailKey(a.Email), hash)
+		a.Available, a.TrustScore, millis(a.CreatedAt), millis(a.UpdatedAt), after, deleted, account.EmailKey(a.Email), hash)
 	return changedOne(res, err, ErrEmailTaken)
 }
 
 // UpdateAccount writes everything of a that can change, save the e-mail and the
 // password.
 func (t *Tx) UpdateAccount(ctx context.Context, a account.Account) error {
+	after, deleted := accountStanding(a)
 	res, err := t.tx.ExecContext(ctx, `UPDATE accounts SET
 		name = $2, role = $3, verified = $4, active = $5, organization_name = $6, organization_type = $7,
 		phone = $8, address = $9, latitude = $10, longitude = $11, capacity = $12, capacity_unit = $13,
-		vehicle_type = $14, vehicle_number = $15, available = $16, trust_score = $17, updated_at = $18
+		vehicle_type = $14, vehicle_number = $15, available = $16, trust_score = $17, updated_at = $18,
+		tokens_after = $19, deleted = $20
 		WHERE id = $1`,
 		a.ID, a.Name, a.Role, a.Verified, a.Active, a.OrganizationName, a.OrganizationType, a.Phone, a.Address,
 		a.Latitude, a.Longitude, a.Capacity, a.CapacityUnit, a.VehicleType, a.VehicleNumber, a.Available,
-		a.TrustScore, millis(a.UpdatedAt))
+		a.TrustScore, millis(a.UpdatedAt), after, deleted)
 	return changedOne(res, err, ErrNotFound)
 }
 
@@ -75,7 +92,21 @@ func (t *Tx) SetPasswordHash(ctx context.Context, id, hash string) error {
 	return changedOne(res, err, ErrNotFound)
 }
 
-// AccountFilter selects accounts; its zero value selects all.
+// ReleaseEmail gives a deleted account the e-mail of a and a hash that no password
+// fits, so that its old e-mail is free.
+func (t *Tx) ReleaseEmail(ctx context.Context, a account.Account) error {
+	res, err := t.tx.ExecContext(ctx, `UPDATE accounts SET email = $2, email_key = $3, password_hash = '' WHERE id = $1`,
+		a.ID, a.Email, account.EmailKey(a.Email))
+	return changedOne(res, err, ErrNotFound)
+}
+
+// ActiveAdmins counts the admins who may sign in.
+func (t *Tx) ActiveAdmins(ctx context.Context) (n int, err error) {
+	err = t.tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM accounts WHERE role = 'ADMIN' AND active = TRUE`).Scan(&n)
+	return n, unavailable(err)
+}
+
+// AccountFilter selects accounts; its zero value selects all that are not deleted.
 type AccountFilter struct {
 	Role       account.Role // empty: any
 	Unverified bool         // only those that wait for verification
@@ -87,7 +118,7 @@ const maxAccounts = 1000
 // Accounts lists accounts, newest first, at most 1,000.
 func (t *Tx) Accounts(ctx context.Context, f AccountFilter) ([]account.Account, error) {
 	rows, err := t.tx.QueryContext(ctx, `SELECT `+accountColumns+` FROM accounts
-		WHERE ($1 = '' OR role = $1) AND ($2 = FALSE OR verified = FALSE)
+		WHERE deleted = 0 AND ($1 = '' OR role = $1) AND ($2 = FALSE OR verified = FALSE)
 		ORDER BY created_at DESC, id DESC LIMIT $3`, f.Role, f.Unverified, maxAccounts)
 	if err != nil {
 		return nil, unavailable(err)

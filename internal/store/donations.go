@@ -153,6 +153,13 @@ func (t *Tx) NextExpiry(ctx context.Context) (time.Time, error) {
 	return fromMillis(at.Int64), unavailable(err)
 }
 
+// OpenOf yields what an account has open: what it still offers and what it has
+// claimed and nobody has picked up.
+func (t *Tx) OpenOf(ctx context.Context, accountID string) iter.Seq2[donation.Donation, error] {
+	return t.donations(ctx, `WHERE (donor_id = $1 AND status = 'AVAILABLE') OR (claimed_by_id = $1 AND status = 'CLAIMED')
+		ORDER BY id`, accountID)
+}
+
 func (t *Tx) donations(ctx context.Context, tail string, args ...any) iter.Seq2[donation.Donation, error] {
 	return func(yield func(donation.Donation, error) bool) {
 		rows, err := t.tx.QueryContext(ctx, `SELECT `+donationColumns+` FROM donations `+tail, args...)

@@ -28,7 +28,8 @@ func fullAccount() account.Account {
 		ID: "full", Email: "Full.Account@Example.ORG", Name: "Žofie 🥕 O'Neil", Role: account.NGO, Verified: true, Active: true,
 		OrganizationName: `"Quoted" & <sons>`, OrganizationType: "shelter", Phone: "+420 123", Address: "Line 1\nLine 2",
 		Latitude: new(-33.865), Longitude: new(151.2094), Capacity: new(12.5), CapacityUnit: "kg", VehicleType: "van",
-		VehicleNumber: "1A2 3456", Available: true, TrustScore: 4.25, CreatedAt: start, UpdatedAt: start.Add(time.Millisecond),
+		VehicleNumber: "1A2 3456", Available: true, TrustScore: 4.25, TokensAfter: start.Truncate(time.Second),
+		CreatedAt: start, UpdatedAt: start.Add(time.Millisecond),
 	}
 }
 
@@ -46,6 +47,7 @@ func accountFields(t *testing.T, st *store.Store) {
 	// Everything but id, e-mail and the time of creation can change.
 	changed := fullAccount()
 	changed.ID, changed.Role, changed.Verified, changed.Active = "bare", account.Volunteer, true, true
+	changed.Deleted = true
 	changed.UpdatedAt = start.Add(time.Hour)
 	update(t, st, func(tx *store.Tx) error { return tx.UpdateAccount(t.Context(), changed) })
 	changed.Email = "b@c"
