@@ -119,7 +119,7 @@ func TestStoreThatIsBusy(t *testing.T) {
 		go func() {
 			done <- r.store.Update(t.Context(), func(*store.Tx) error {
 				close(held)
-				<-time.After(20 * time.Second)
+				<-time.After(8 * time.Second) // the body had 5, and nobody waits for the store longer than 10
 				return nil
 			})
 		}()

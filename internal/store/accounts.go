@@ -31,15 +31,12 @@ func scanAccount(row scanner, extra ...any) (account.Account, error) {
 	return a, unavailable(err)
 }
 
-// accountStanding is how the columns tokens_after and deleted keep it.
-func accountStanding(a account.Account) (after int64, deleted int) {
-	if !a.TokensAfter.IsZero() {
-		after = millis(a.TokensAfter)
+// tokensAfter is how the column of that name keeps it.
+func tokensAfter(a account.Account) int64 {
+	if a.TokensAfter.IsZero() {
+		return 0
 	}
-	if a.Deleted {
-		deleted = 1
-	}
-	return after, deleted
+	return millis(a.TokensAfter)
 }
 
 // Account returns the account of that id, or ErrNotFound.
@@ -59,21 +56,19 @@ func (t *Tx) Credentials(ctx context.Context, email string) (a account.Account, 
 
 // InsertAccount adds an account with its password hash, or returns ErrEmailTaken.
 func (t *Tx) InsertAccount(ctx context.Context, a account.Account, hash string) error {
-	after, deleted := accountStanding(a)
 	// No violation is provoked: PostgreSQL gives a transaction up for one.
 	res, err := t.tx.ExecContext(ctx, `INSERT INTO accounts (`+accountColumns+`, email_key, password_hash)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
 		ON CONFLICT (email_key) DO NOTHING`,
 		a.ID, a.Email, a.Name, a.Role, a.Verified, a.Active, a.OrganizationName, a.OrganizationType,
 		a.Phone, a.Address, a.Latitude, a.Longitude, a.Capacity, a.CapacityUnit, a.VehicleType, a.VehicleNumber,
-		a.Available, a.TrustScore, millis(a.CreatedAt), millis(a.UpdatedAt), after, deleted, account.EmailKey(a.Email), hash)
+		a.Available, a.TrustScore, millis(a.CreatedAt), millis(a.UpdatedAt), tokensAfter(a), a.Deleted, account.EmailKey(a.Email), hash)
 	return changedOne(res, err, ErrEmailTaken)
 }
 
 // UpdateAccount writes everything of a that can change, save the e-mail and the
 // password.
 func (t *Tx) UpdateAccount(ctx context.Context, a account.Account) error {
-	after, deleted := accountStanding(a)
 	res, err := t.tx.ExecContext(ctx, `UPDATE accounts SET
 		name = $2, role = $3, verified = $4, active = $5, organization_name = $6, organization_type = $7,
 		phone = $8, address = $9, latitude = $10, longitude = $11, capacity = $12, capacity_unit = $13,
@@ -82,7 +77,7 @@ func (t *Tx) UpdateAccount(ctx context.Context, a account.Account) error {
 		WHERE id = $1`,
 		a.ID, a.Name, a.Role, a.Verified, a.Active, a.OrganizationName, a.OrganizationType, a.Phone, a.Address,
 		a.Latitude, a.Longitude, a.Capacity, a.CapacityUnit, a.VehicleType, a.VehicleNumber, a.Available,
-		a.TrustScore, millis(a.UpdatedAt), after, deleted)
+		a.TrustScore, millis(a.UpdatedAt), tokensAfter(a), a.Deleted)
 	return changedOne(res, err, ErrNotFound)
 }
 
@@ -118,7 +113,7 @@ const maxAccounts = 1000
 // Accounts lists accounts, newest first, at most 1,000.
 func (t *Tx) Accounts(ctx context.Context, f AccountFilter) ([]account.Account, error) {
 	rows, err := t.tx.QueryContext(ctx, `SELECT `+accountColumns+` FROM accounts
-		WHERE deleted = 0 AND ($1 = '' OR role = $1) AND ($2 = FALSE OR verified = FALSE)
+		WHERE deleted = FALSE AND ($1 = '' OR role = $1) AND ($2 = FALSE OR verified = FALSE)
 		ORDER BY created_at DESC, id DESC LIMIT $3`, f.Role, f.Unverified, maxAccounts)
 	if err != nil {
 		return nil, unavailable(err)
