@@ -17,8 +17,8 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: check
-check: ## What CI runs: format, vet, lint, tidy, build, race, conformance, fuzz, interop
-	@for target in fmt-check lint tidy-check build race conformance fuzz interop; do \
+check: ## What CI runs: format, vet, lint, tidy, build, race, conformance, fuzz, interop, verify
+	@for target in fmt-check lint tidy-check build race conformance fuzz interop verify; do \
 		echo "== $$target"; SECONDS=0; $(MAKE) --no-print-directory $$target; echo "-- $$target: $${SECONDS} s"; \
 	done
 

@@ -424,7 +424,7 @@ func (c *plainConn) flushed(ctx context.Context) error {
 // finish lets the last frames go out, waits briefly for the peer to close, and
 // closes the connection.
 func (c *plainConn) finish() {
-	c.g.plain.forget(c)
+	c.g.plain.pause(c) // not forgotten: a stop still has to hurry it
 	c.close(ws.StatusNormalClosure, "", engineio.ReasonTransportClose)
 	for {
 		c.mu.Lock()
