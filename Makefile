@@ -28,7 +28,7 @@ test: ## Run all Go tests; needs nothing but Go
 
 .PHONY: race
 race: ## Run all Go tests under the race detector; needs a C compiler
-	CGO_ENABLED=1 go test -race -shuffle=on -timeout 5m ./...
+	CGO_ENABLED=1 go test -race -shuffle=on -timeout 10m ./...
 
 .PHONY: conformance
 conformance: ## Run what the official protocol suites assert, 200 times

@@ -24,7 +24,9 @@ func TestOnAnswer(t *testing.T) {
 				second = answer(0)
 				return err
 			})
-			n.OnError(func(context.Context, *socketio.Socket, socketio.Failure) json.RawMessage { return json.RawMessage(`"no"`) })
+			n.OnError(func(context.Context, *socketio.Socket, socketio.Failure) json.RawMessage {
+				return json.RawMessage(`"no"`)
+			})
 		})
 		p := open(h)
 		p.connect("/", "")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,9 +33,7 @@ func stream(t *testing.T, n *testkit.Node, u *testkit.User, query string, header
 	}
 	req.Header = testkit.Bearer(u.Token)
 	req.Header.Set("Accept", "text/event-stream")
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	res, err := n.HTTP.Do(req)
 	if err != nil {
 		t.Fatal(err)

@@ -147,7 +147,7 @@ func logMany(t *testing.T, st *store.Store) {
 	var drafts []eventlog.Draft
 	for i := range 203 {
 		d := draft("s", int64(i+1))
-		d.Donation, d.Previous = []byte(fmt.Sprintf(`{"n":%d}`, i)), fmt.Sprint(i)
+		d.Donation, d.Previous = fmt.Appendf(nil, `{"n":%d}`, i), fmt.Sprint(i)
 		drafts = append(drafts, d)
 	}
 	var at []eventlog.Position
