@@ -237,7 +237,10 @@ func (g *Gateway) exception(pattern string, data json.RawMessage, err error) api
 		err = api.NewError(http.StatusTooManyRequests, api.CodeRateLimited, "Too many messages at once")
 	}
 	e, internal := problem.From(err)
-	if internal {
+	switch {
+	case errors.Is(err, context.Canceled): // its client has gone, and nothing is broken
+		g.log.Debug("message given up", "event", pattern, "err", err)
+	case internal:
 		g.log.Error("message failed", "event", pattern, "err", err)
 	}
 	if len(data) > maxEcho {

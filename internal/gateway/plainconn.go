@@ -257,6 +257,8 @@ func (c *plainConn) narrow(ctx context.Context, f api.Frame, req api.FeedSubscri
 	if len(faults) > 0 {
 		return api.NewError(http.StatusBadRequest, api.CodeValidation, faults...)
 	}
+	ctx, done := context.WithTimeout(ctx, lookupTime)
+	defer done()
 	err := c.g.narrow(ctx, listener{
 		accountID: c.at.accountID,
 		pause:     func() { c.g.plain.pause(c) },

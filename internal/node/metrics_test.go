@@ -29,7 +29,7 @@ func TestMetrics(t *testing.T) {
 		`larder_sockets{namespace="/donations"} 1`,
 		`larder_requests_refused_total{cause="old_client",code="5",status="400"} 1`,
 		`larder_packets_sent_total{transport="websocket"} `,
-		`larder_queue_bytes 0`,
+		`larder_queue_bytes 0`, `larder_commands_waiting 0`, `larder_narrowed_clients 0`,
 		`go_goroutines `, `process_resident_memory_bytes `,
 	} {
 		if !strings.Contains(string(r.Body), want) {

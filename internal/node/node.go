@@ -108,6 +108,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, wire io.Write
 	}
 	n.metrics.Gauge("queue_bytes", "Bytes that wait for clients that are behind.",
 		func() float64 { return float64(n.sio.Stats().Queued) })
+	n.metrics.Gauge("commands_waiting", "Commands that wait for their turn at the store.",
+		func() float64 { return float64(n.store.Stats().Waiting) })
 	n.gateway = gateway.New(n.sio, n.auth, queries, commands, cfg.EventRetention, log)
 	if err := n.joinLog(ctx, waker); err != nil {
 		return nil, err
