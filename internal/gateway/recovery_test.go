@@ -151,7 +151,7 @@ func TestRecoveryBeyondTheRing(t *testing.T) {
 		t.Errorf("events between: got %d, want %d", count, want)
 	}
 	b.Abort()
-	fill(10_000, 2000)
+	fill(4500, 4000)
 	delivered(n, donor, n.Donate(donor, nil))
 	if _, r, err = back(t.Context(), n, u, s.PID, s.Offset); err != nil || r.Recovered || r.Reason != "limit" {
 		t.Errorf("far too much: %+v, %v", r, err)
