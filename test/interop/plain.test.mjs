@@ -27,13 +27,16 @@ test('the three places of a token', { timeout: 20_000 }, async (t) => {
     'a slash at the end of the path': { by: donor, path: '/donations/' },
     'a token of another backend': { headers: { authorization: `Bearer ${sign({ sub: 'u1', email: donor.email, exp: soon() })}` } },
   };
+  const witness = tap(server, { by: donor });
+  await witness.ready();
   for (const [name, { first, chosen = '', ...options }] of Object.entries(cases)) {
     await t.test(name, async () => {
       const client = plain(server, options);
       await client.until('the upgrade', () => client.opened);
       assert.equal(client.socket.protocol, chosen);
       if (first) {
-        await server.create(donor); // before it is known who that is
+        const early = await server.create(donor); // before it is known who that is
+        await witness.until('it is out', () => witness.about(early).length === 1);
         assert.deepEqual(client.frames, [], 'nothing is delivered before the token was checked');
         client.send(first);
       }
