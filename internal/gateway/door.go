@@ -191,11 +191,14 @@ func (d *door) shutdown(ctx context.Context) error {
 }
 
 // tell sends one client something that is its own.
-func (g *Gateway) tell(c client, name string, payload any) {
+func (g *Gateway) tell(c client, name string, payload any) { g.tellAt(c, "", name, payload) }
+
+// tellAt is tell for what tells the client its place in the stream.
+func (g *Gateway) tellAt(c client, position, name string, payload any) {
 	data, err := json.Marshal(payload)
 	if err != nil {
 		g.log.Error("event can't be encoded", "event", name, "err", err)
 		return
 	}
-	c.tell(name, "", data)
+	c.tell(name, position, data)
 }

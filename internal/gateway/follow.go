@@ -93,7 +93,7 @@ func (g *Gateway) follow(ctx context.Context, c client, id auth.Identity, w wish
 			g.beginNow(c, api.FeedReady{User: user, Reason: page.Gap})
 			return nil
 		case !told:
-			g.tell(c, api.EventFeedReady, api.FeedReady{Position: w.after, Recovered: true, User: user})
+			g.tellAt(c, w.after, api.EventFeedReady, api.FeedReady{Position: w.after, Recovered: true, User: user})
 			told = true
 			continue // the ring may have it all
 		}
@@ -115,7 +115,7 @@ func (g *Gateway) follow(ctx context.Context, c client, id auth.Identity, w wish
 func (g *Gateway) beginNow(c client, ready api.FeedReady) {
 	g.fan.Enter(func(pos eventlog.Position) {
 		ready.Position = pos.String()
-		g.tell(c, api.EventFeedReady, ready)
+		g.tellAt(c, ready.Position, api.EventFeedReady, ready)
 		c.place().after = pos.Seq
 		g.plain.join(c)
 	})
