@@ -51,11 +51,14 @@ func New(pos eventlog.Position, log *slog.Logger, doors ...Door) *Fanout {
 }
 
 // Recall puts records into the ring that were committed before New's position, so
-// that those who come back at once find them: the newest ones, oldest first, up
-// to that position. It is called before the tailer runs.
+// that those who come back at once find them: the newest ones, oldest first.
+// What is after that position comes by itself. It is called before the tailer runs.
 func (f *Fanout) Recall(recs []eventlog.Record) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	for len(recs) > 0 && recs[len(recs)-1].Position.Seq > f.pos.Seq {
+		recs = recs[:len(recs)-1]
+	}
 	if len(recs) == 0 || recs[len(recs)-1].Position != f.pos {
 		return
 	}
