@@ -124,6 +124,7 @@ func TestPresence(t *testing.T) {
 		if err := third.WebSocket.Close(); err != nil {
 			t.Fatal(err)
 		}
+		<-time.After(time.Second) // one after the other
 		if err := second.Close(); err != nil {
 			t.Fatal(err)
 		}
