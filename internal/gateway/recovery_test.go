@@ -118,15 +118,14 @@ func TestRecoveryBeyondTheRing(t *testing.T) {
 	n.Donate(donor, nil)
 	fill := func(count, size int) {
 		n.Update(func(ctx context.Context, tx *store.Tx) error {
+			var drafts []eventlog.Draft
 			for i := range count {
-				_, err := tx.Append(ctx, eventlog.Draft{
+				drafts = append(drafts, eventlog.Draft{
 					Type: "x", Audience: eventlog.Audience{Everyone: i%2 == 0}, Payload: fmt.Appendf(nil, `{"n":"%0*d"}`, size, i), At: time.Now(),
 				})
-				if err != nil {
-					return err
-				}
 			}
-			return nil
+			_, err := tx.Append(ctx, drafts...)
+			return err
 		})
 	}
 	fill(fanout.RingRecords+500, 1)
