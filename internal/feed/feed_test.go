@@ -129,6 +129,25 @@ func TestTell(t *testing.T) {
 	}
 }
 
+// Only what a snapshot shows may be left out because one follows.
+func TestInSnapshot(t *testing.T) {
+	d := donation.Donation{ID: "d", Status: donation.Claimed}
+	for name, tc := range map[string]struct {
+		record eventlog.Record
+		want   bool
+	}{
+		"a new donation":   {record(d, "", 1), true},
+		"a new status":     {record(d, donation.Available, 2), true},
+		"near expiry":      {record(d, donation.Claimed, 3), false},
+		"no donation":      {eventlog.Record{}, false},
+		"from before 0002": {eventlog.Record{Draft: eventlog.Draft{Type: "donation.claimed", Previous: "AVAILABLE"}}, false},
+	} {
+		if got := feed.FactsOf(tc.record).InSnapshot(); got != tc.want {
+			t.Errorf("%s: got %t", name, got)
+		}
+	}
+}
+
 // A record that is not about a donation, or is from before the log kept it, is
 // nothing that a view could leave out.
 func TestRecordsWithoutDonation(t *testing.T) {

@@ -113,6 +113,11 @@ type Facts struct {
 	After    donation.Status
 }
 
+// InSnapshot says whether a snapshot taken later shows what the record told: a new
+// donation or a new status. What else happened, such as an announcement, it does
+// not show.
+func (f Facts) InSnapshot() bool { return f.About && f.Before != f.After }
+
 // FactsOf reads them from a record. A record without its donation, from before
 // the log kept it, is told to everybody.
 func FactsOf(r eventlog.Record) Facts {

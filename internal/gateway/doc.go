@@ -1,5 +1,6 @@
 // Package gateway is the doors for live clients: Socket.IO on the namespaces
-// /donations and /, and a plain WebSocket at /donations (docs/protocol.md, P-1 on).
+// /donations and /, a plain WebSocket at /donations, and server-sent events at
+// /events (docs/protocol.md, P-1 on).
 //
 // A client is authenticated before anything is delivered. It then hears
 // feed.ready with the position from which on it hears everything that it may

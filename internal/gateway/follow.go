@@ -117,7 +117,7 @@ func (g *Gateway) beginNow(c client, ready api.FeedReady) {
 		ready.Position = pos.String()
 		g.tellAt(c, ready.Position, api.EventFeedReady, ready)
 		c.place().after = pos.Seq
-		g.plain.join(c)
+		g.own.join(c)
 	})
 }
 
@@ -132,7 +132,7 @@ func (g *Gateway) catchUp(c client, after eventlog.Position) (live bool) {
 	g.fan.Enter(func(pos eventlog.Position) {
 		if live = pos.Seq <= after.Seq; live { // the log was read beyond what this node has delivered so far
 			p.after = after.Seq
-			g.plain.join(c)
+			g.own.join(c)
 		}
 	})
 	if live {
@@ -154,7 +154,7 @@ func (g *Gateway) catchUp(c client, after eventlog.Position) (live bool) {
 			}
 		}
 		p.after = pos.Seq
-		g.plain.join(c)
+		g.own.join(c)
 	})
 	return live
 }
@@ -174,9 +174,9 @@ type listener struct {
 }
 
 // narrow changes the view of a live client (P-23). The client hears nothing while
-// the snapshot is read. Then, at one moment of the stream, it gets what was its
-// own up to the snapshot, the snapshot, and what has happened since, as the new
-// view shows it: no hole, no overlap. It fails with the old view in place, and
+// the snapshot is read. Then, at one moment of the stream, it gets what happened
+// meanwhile that a snapshot does not show, the snapshot, and what has happened
+// since, as the new view shows it: no hole, no overlap. It fails with the old view in place, and
 // what was paused made up for.
 func (g *Gateway) narrow(ctx context.Context, l listener, view, old feed.View, save func(context.Context) error) error {
 	var from eventlog.Position
@@ -200,7 +200,7 @@ func (g *Gateway) narrow(ctx context.Context, l listener, view, old feed.View, s
 			return int(m.Record.Position.Seq - seq)
 		})
 		for _, m := range missed[:later] {
-			if p := m.For(l.accountID, view); p != feed.Outside && !m.Record.Audience.Everyone {
+			if p := m.For(l.accountID, view); p != feed.Outside && !(m.Record.Audience.Everyone && m.Facts.InSnapshot()) {
 				l.tell(m, p)
 			}
 		}

@@ -37,7 +37,7 @@ type Gateway struct {
 	commands *command.Service
 	log      *slog.Logger
 	spaces   []*socketio.Namespace
-	plain    door
+	own      door // plain WebSockets and event streams
 	present  presence
 	fan      *fanout.Fanout
 	expiry   *expiry
@@ -50,7 +50,7 @@ type Gateway struct {
 // come back as the socket it was, 0: for ever.
 func New(sio *socketio.Server, au *auth.Auth, queries *query.Service, commands *command.Service, window time.Duration, log *slog.Logger) *Gateway {
 	g := &Gateway{sio: sio, auth: au, queries: queries, commands: commands, log: log, expiry: newExpiry()}
-	g.plain.init(g)
+	g.own.init(g)
 	back := newRecovery(g, au.Tokens.Key("socket.io recovery"), window)
 	for _, name := range Namespaces {
 		n := sio.Of(name)
@@ -90,7 +90,7 @@ func (g *Gateway) Deliver(m *fanout.Message) {
 		}
 	}
 	if m.Visible() {
-		g.plain.deliver(m)
+		g.own.deliver(m)
 	}
 }
 
@@ -280,13 +280,13 @@ func (g *Gateway) emitAt(s *socketio.Socket, position, name string, payload any)
 func (g *Gateway) Drain(ctx context.Context, over time.Duration) error {
 	g.draining.Store(true)
 	var doors sync.WaitGroup
-	var plainErr error
-	doors.Go(func() { plainErr = g.plain.drain(ctx, over) })
+	var ownErr error
+	doors.Go(func() { ownErr = g.own.drain(ctx, over) })
 	err := g.sio.Drain(ctx, over, func(s *socketio.Socket, in time.Duration) {
 		g.emit(s, api.EventServerDraining, farewell(in))
 	})
 	doors.Wait()
-	return errors.Join(err, plainErr)
+	return errors.Join(err, ownErr)
 }
 
 // A client stays away for pauseLeast and up to pauseSpread more after its turn.
@@ -302,9 +302,9 @@ func farewell(in time.Duration) api.ServerDraining {
 	return api.ServerDraining{ReconnectInMs: (in + pauseLeast + rand.N(pauseSpread)).Milliseconds()}
 }
 
-// Shutdown closes the plain WebSockets and waits for them until ctx ends. The
+// Shutdown closes the plain WebSockets and event streams and waits for them until ctx ends. The
 // Socket.IO server is its owner's to shut down.
-func (g *Gateway) Shutdown(ctx context.Context) error { return g.plain.shutdown(ctx) }
+func (g *Gateway) Shutdown(ctx context.Context) error { return g.own.shutdown(ctx) }
 
 // Connected returns how many sockets and how many accounts are connected now.
 func (g *Gateway) Connected() (sockets, users int) { return g.present.totals() }

@@ -72,12 +72,12 @@ func (g *Gateway) ServePlainWebSocket(w http.ResponseWriter, r *http.Request) er
 	// back; the connection outlives the request's context.
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	c := newPlainConn(g, conn, ahead, cancel)
-	if err := g.plain.admit(c); err != nil {
+	if err := g.own.admit(c); err != nil {
 		c.turnAway(err)
 		return nil
 	}
 	go func() {
-		defer g.plain.wait.Done()
+		defer g.own.wait.Done()
 		c.serve(ctx, token, want)
 	}()
 	return nil

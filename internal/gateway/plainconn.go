@@ -72,10 +72,10 @@ func newPlainConn(g *Gateway, conn net.Conn, ahead []byte, cancel context.Cancel
 
 // serve is the reader: identify, enter the stream, then answer until the end.
 func (c *plainConn) serve(ctx context.Context, token string, want wish) {
-	defer c.g.plain.forget(c)
+	defer c.g.own.forget(c)
 	defer c.cancel(errClosed)
 	id, ok := c.identify(ctx, token)
-	c.g.plain.known()
+	c.g.own.known()
 	if !ok {
 		c.finish()
 		return
@@ -261,7 +261,7 @@ func (c *plainConn) narrow(ctx context.Context, f api.Frame, req api.FeedSubscri
 	defer done()
 	err := c.g.narrow(ctx, listener{
 		accountID: c.at.accountID,
-		pause:     func() { c.g.plain.pause(c) },
+		pause:     func() { c.g.own.pause(c) },
 		tell:      func(m *fanout.Message, p feed.Passage) { c.deliver(m, p, new(forms)) },
 		answer: func(s api.FeedSubscribed) error {
 			c.ack(f, s)
@@ -270,7 +270,7 @@ func (c *plainConn) narrow(ctx context.Context, f api.Frame, req api.FeedSubscri
 		},
 		resume: func(view feed.View, pos eventlog.Position) {
 			c.at.view, c.at.after = view, pos.Seq
-			c.g.plain.join(c)
+			c.g.own.join(c)
 		},
 	}, view, c.at.view, func(context.Context) error { return nil }) // the client says its view again when it returns
 	if errors.Is(err, errOvertaken) {
@@ -348,7 +348,7 @@ func (c *plainConn) pushLocked(frame []byte) {
 	c.queued += len(frame)
 	if !c.writing {
 		c.writing = true
-		c.g.plain.wait.Go(c.write)
+		c.g.own.wait.Go(c.write)
 	}
 }
 
@@ -426,7 +426,7 @@ func (c *plainConn) flushed(ctx context.Context) error {
 // finish lets the last frames go out, waits briefly for the peer to close, and
 // closes the connection.
 func (c *plainConn) finish() {
-	c.g.plain.pause(c) // not forgotten: a stop still has to hurry it
+	c.g.own.pause(c) // not forgotten: a stop still has to hurry it
 	c.close(ws.StatusNormalClosure, "", engineio.ReasonTransportClose)
 	for {
 		c.mu.Lock()

@@ -53,7 +53,7 @@ func (g *Gateway) expel(accountID string, why error, reason engineio.Reason) {
 	for _, n := range g.spaces {
 		n.Disconnect(reason, true, fanout.RoomUser(accountID))
 	}
-	g.plain.expel(accountID, why, reason)
+	g.own.expel(accountID, why, reason)
 }
 
 // adjust gives the sockets of an account the rights that a record tells.
@@ -70,7 +70,7 @@ func (g *Gateway) adjust(r eventlog.Record) {
 			}
 		}
 	}
-	for _, c := range g.plain.clients(g.plain.live, func(c client) bool { return c.place().accountID == r.Subject }) {
+	for _, c := range g.own.clients(g.own.live, func(c client) bool { return c.place().accountID == r.Subject }) {
 		c.place().ticket.setActor(a)
 	}
 }
