@@ -109,6 +109,9 @@ func (s *Session) admitPoll(p *poll) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.deadlineLocked(s.srv.clock()) // E-59
+	// Browsers and proxies send a request again whose connection broke before the
+	// answer began. What was in that answer is lost, and nothing but this tells.
+	again := p.mark != 0 && p.mark == s.polled // E-74
 	switch {
 	case s.phase == phaseClosed, s.phase == phaseClosing && (s.held != nil || s.transport != Polling):
 		return refuseUnknownSession
@@ -117,11 +120,13 @@ func (s *Session) admitPoll(p *poll) *refusal {
 	case s.held != nil: // E-26; the held one ends with the close packet
 		s.closeLocked(Cause{ReasonTransportError, errTwoPolls}, farewell{packet: closeMessage})
 		return refuseBadRequest
-	}
-	// Browsers and proxies send a request again whose connection broke before the
-	// answer began. What was in that answer is lost, and nothing but this tells.
-	if p.mark != 0 && p.mark == s.polled && s.phase == phaseOpen { // E-74
+	case again && s.phase == phaseOpen:
 		s.closeLocked(Cause{ReasonTransportError, errPollAgain}, farewell{})
+		return refuseUnknownSession
+	case again: // its farewell would come out behind the hole
+		s.abandonLocked()
+		s.phase = phaseClosed
+		s.endLocked()
 		return refuseUnknownSession
 	}
 	s.held, s.polled = p, p.mark

@@ -435,6 +435,37 @@ func TestPollThatComesAgainEndsTheSession(t *testing.T) {
 	})
 }
 
+// The same while a session closes in order: what waits to go with the farewell came
+// after what was lost, and a client that got it would go on from there (E-74).
+func TestPollThatComesAgainGetsNoFarewell(t *testing.T) {
+	for name, leave := range map[string]func(r *rig, a *app){
+		"shutdown": func(r *rig, _ *app) {
+			drained := make(chan error, 1)
+			go func() { drained <- r.srv.Drain(r.Context(), time.Second, nil) }()
+			if err := <-drained; err != nil {
+				r.Errorf("drain: %v", err)
+			}
+		},
+		"closed": func(_ *rig, a *app) { a.Close("over") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(r *rig) {
+				p := r.open()
+				a := r.app(0)
+				send(r, a, "one")
+				r.want(getMarked(r, p, "a"), 200, "4one")
+				send(r, a, "two")
+				leave(r, a)
+				r.unknown(getMarked(r, p, "a"))
+				r.unknown(getMarked(r, p, "b"))
+				if n := r.srv.Len(); n != 0 {
+					r.Errorf("%d sessions are left", n)
+				}
+			})
+		})
+	}
+}
+
 func TestPollsWithoutMarksAreAllNew(t *testing.T) {
 	bubble(t, func(r *rig) {
 		p := r.open()
