@@ -73,9 +73,9 @@ interop: ## Run the official JavaScript client against a real server; needs Node
 	cd test/interop && npm ci --no-audit --no-fund && node --test
 
 .PHONY: verify
-verify: ## Check for a minute that nothing is lost: 40 clients, 5 kills, all faults; flags in VERIFY
+verify: ## Check for a minute that nothing is lost: 40 clients, 5 kills, 3 stops, all faults; flags in VERIFY
 	CGO_ENABLED=0 go build -o bin/larder ./cmd/larder
-	bin/larder verify --clients 40 --kills 5 --for 40s $(VERIFY)
+	bin/larder verify --clients 40 --kills 5 --stops 3 --for 40s $(VERIFY)
 
 .PHONY: bench-peers
 bench-peers: ## Compare our server with its peers, flags in BENCH; Linux, Node, 8 minutes

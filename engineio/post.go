@@ -21,30 +21,62 @@ var (
 	errBodyText   = errors.New("POST body is not UTF-8")
 )
 
+// post is a POST that is being read or handed on.
+type post struct {
+	mu    sync.Mutex // guards w, for whoever answers
+	w     http.ResponseWriter
+	ended bool // it is answered, or is not to be
+}
+
+// answer ends the POST with 200, once (E-23). It may be called while the handler
+// is still busy with the packets.
+func (p *post) answer(timeout time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return
+	}
+	p.ended = true
+	h := p.w.Header()
+	h.Set("Content-Type", "text/html")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", "2")
+	rc := http.NewResponseController(p.w)
+	_ = rc.SetWriteDeadline(time.Now().Add(timeout))
+	_, _ = io.WriteString(p.w, "ok")
+	_ = rc.Flush() // an error: nobody is there any more
+}
+
+// end reports whether the POST is still to be answered. From then on the handler
+// alone uses its connection.
+func (p *post) end() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ended := p.ended
+	p.ended = true
+	return !ended
+}
+
 // servePost takes the packets of a client that polls (E-23).
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
-	if refused := s.admitPost(); refused != nil {
+	p := &post{w: w}
+	if refused := s.admitPost(p); refused != nil {
 		s.srv.refuse(w, r, refused)
 		return
 	}
 	refused := s.takePost(w, r)
 	// Before the answer, for the client's next POST may follow it at once.
-	s.postEnded()
-	if refused != nil {
+	s.postEnded(p)
+	switch {
+	case refused == nil:
+		p.answer(s.srv.cfg.WriteTimeout)
+	case p.end():
 		s.srv.refuse(w, r, refused)
-		return
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Length", "2")
-	rc := http.NewResponseController(w)
-	_ = rc.SetWriteDeadline(time.Now().Add(s.srv.cfg.WriteTimeout))
-	_, _ = io.WriteString(w, "ok")
 }
 
 // admitPost lets one POST in at a time.
-func (s *Session) admitPost() *refusal {
+func (s *Session) admitPost(p *post) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.deadlineLocked(s.srv.clock()) // E-59
@@ -53,18 +85,20 @@ func (s *Session) admitPost() *refusal {
 		return refuseUnknownSession
 	case s.transport != Polling:
 		return refuseBadRequest // E-3, E-45
-	case s.posting: // E-27
+	case s.posting != nil: // E-27
 		s.closeLocked(Cause{ReasonTransportError, errTwoPosts}, farewell{packet: closeMessage})
 		return refuseBadRequest
 	}
-	s.posting = true
+	s.posting = p
 	return nil
 }
 
-func (s *Session) postEnded() {
+func (s *Session) postEnded(p *post) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.posting = false
+	if s.posting == p {
+		s.posting = nil
+	}
 }
 
 // takePost reads the body and hands its packets on.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"larder/engineio"
+	"larder/internal/testkit/wire"
 )
 
 func TestQueuedFramesLeaveTogether(t *testing.T) {
@@ -277,6 +278,41 @@ func TestFlushedAndWritable(t *testing.T) {
 		if b.Writable() {
 			r.Error("Writable after the close")
 		}
+	}, calm)
+}
+
+// A handler that waits for the client to poll must not hold back the answer to the
+// client's POST: some clients poll only then (E-23).
+func TestFlushedAnswersThePostFirst(t *testing.T) {
+	bubble(t, func(r *rig) {
+		p := r.open()
+		a := r.app(0)
+		handled := make(chan error, 2)
+		a.receive = func(text string) error {
+			if text == "ask" {
+				send(r, a, "one")
+				err := a.Flushed(r.Context())
+				send(r, a, "two")
+				handled <- err
+				return err
+			}
+			send(r, a, "then "+text)
+			return nil
+		}
+		r.want(r.post(p, "4ask"), 200, "ok")
+		synctest.Wait()
+		if len(handled) != 0 {
+			r.Fatal("Flushed did not wait for the poll")
+		}
+		posted := make(chan wire.Reply, 1)
+		go func() { posted <- r.post(p, "4more") }() // it waits for its turn, and is no second POST (E-27)
+		synctest.Wait()
+		r.want(r.get(p), 200, "4one")
+		if err := <-handled; err != nil {
+			r.Errorf("Flushed: %v", err)
+		}
+		r.want(<-posted, 200, "ok")
+		r.want(r.get(p), 200, "4two\x1e4then more")
 	}, calm)
 }
 

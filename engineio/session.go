@@ -87,15 +87,15 @@ type Session struct {
 	transport Transport
 	phase     phase
 	upgrade   upgradeStep
-	told      bool // Receiver.Closed has returned
-	hurried   bool // the server shuts down: last words have less time
-	receiving bool // somebody has the receive turn
-	pinged    bool // a ping is out, deadline is the pong's
-	posting   bool // on polling: a POST is being read or handed on
-	reading   bool // on WebSocket: the reader runs; it closes conn when it ends
-	flushing  bool // a flusher runs, or a writer will come
-	stuck     bool // a flusher runs, and waits for the peer
-	deflates  bool // permessage-deflate was negotiated (E-41)
+	told      bool  // Receiver.Closed has returned
+	hurried   bool  // the server shuts down: last words have less time
+	receiving bool  // somebody has the receive turn
+	pinged    bool  // a ping is out, deadline is the pong's
+	posting   *post // on polling: it is being read or handed on
+	reading   bool  // on WebSocket: the reader runs; it closes conn when it ends
+	flushing  bool  // a flusher runs, or a writer will come
+	stuck     bool  // a flusher runs, and waits for the peer
+	deflates  bool  // permessage-deflate was negotiated (E-41)
 
 	unaccepted bool // guarded by srv.mu
 
@@ -189,6 +189,9 @@ func (s *Session) Writable() bool {
 // Flushed waits until all that was enqueued has been written. It is for a
 // sender with more to say than the queue holds. It returns ErrClosed when the
 // session closes first, and the cause of ctx when that ends first.
+//
+// It may be called from inside Receive. A POST that brought the packet is answered
+// first: there are clients that poll only then, and nothing would leave (E-23).
 func (s *Session) Flushed(ctx context.Context) error {
 	for {
 		s.mu.Lock()
@@ -197,7 +200,14 @@ func (s *Session) Flushed(ctx context.Context) error {
 			s.drained = make(chan struct{})
 		}
 		drained := s.drained
+		var post *post
+		if open && !idle && s.receiving {
+			post, s.posting = s.posting, nil
+		}
 		s.mu.Unlock()
+		if post != nil {
+			post.answer(s.srv.cfg.WriteTimeout)
+		}
 		if !open {
 			return ErrClosed
 		}

@@ -24,12 +24,13 @@ const (
 // verifyCommand checks a server: that what was acknowledged is in its log, and that
 // its log reached every client, through faults and kills.
 func verifyCommand(ctx context.Context, env Env, args []string) (err error) {
-	f := newFlags(env, "verify", "verify [--kills N] [--clients N] [--for D]   on a server of its own\n       larder verify --url U --email E [--password P] [--clients N] [--for D]   on one that runs")
+	f := newFlags(env, "verify", "verify [--kills N] [--stops N] [--clients N] [--for D]   on a server of its own\n       larder verify --url U --email E [--password P] [--clients N] [--for D]   on one that runs")
 	address := f.String("url", "", "check the server that runs there; it is not killed. Accounts and donations of the check stay in it")
 	var who signIn
 	f.StringVar(&who.email, "email", "", "e-mail of an admin of that server (LARDER_EMAIL)")
 	f.StringVar(&who.password, "password", "", "the admin's password; on a shared machine rather LARDER_PASSWORD or standard input")
 	kills := f.Int("kills", 5, "how often the server is ended with SIGKILL; not with --url")
+	stops := f.Int("stops", 2, "how often the server is stopped in order, with SIGTERM; not with --url")
 	database := f.String("database-url", "", "database of its own server (default: SQLite in the data folder); not with --url")
 	dataDir := f.String("data-dir", "", "folder for the data of its own server (default: a temporary one, kept only when something is wrong)")
 	clients := f.Int("clients", 40, "clients that listen")
@@ -43,7 +44,7 @@ func verifyCommand(ctx context.Context, env Env, args []string) (err error) {
 		return err
 	}
 	o := verify.Options{
-		Seed: *seed, Clients: *clients, For: *length, Rate: *rate, Faults: *faults, Kills: *kills, DatabaseURL: *database,
+		Seed: *seed, Clients: *clients, For: *length, Rate: *rate, Faults: *faults, Kills: *kills, Stops: *stops, DatabaseURL: *database,
 		Say: func(line string) {
 			fmt.Fprintf(env.Stdout, "%s  %s\n", time.Now().Format(time.TimeOnly), printable(line))
 		},
@@ -52,7 +53,7 @@ func verifyCommand(ctx context.Context, env Env, args []string) (err error) {
 		o.Seed = 1 + rand.Uint64N(maxSeed)
 	}
 	if *address != "" {
-		o.Kills = 0
+		o.Kills, o.Stops = 0, 0
 	}
 	if *doors != "" {
 		o.Doors = strings.Split(*doors, ",")
@@ -71,7 +72,8 @@ func verifyCommand(ctx context.Context, env Env, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(env.Stdout, "Seed %d: %d clients, %s of commands, %d kills. larder verify --seed %d repeats the plan.\n", o.Seed, o.Clients, o.For, o.Kills, o.Seed)
+	fmt.Fprintf(env.Stdout, "Seed %d: %d clients, %s of commands, %d kills, %d stops. larder verify --seed %d repeats the plan.\n",
+		o.Seed, o.Clients, o.For, o.Kills, o.Stops, o.Seed)
 	report, err := verify.Run(ctx, o)
 	if err != nil {
 		return err
@@ -94,10 +96,10 @@ func checkVerify(o *verify.Options, zone string) (err error) {
 		return usageError{fmt.Sprintf("--clients must be 1 to %d", maxClients)}
 	case o.Rate < 1 || o.Rate > maxRate:
 		return usageError{fmt.Sprintf("--rate must be 1 to %d", maxRate)}
-	case o.Kills < 0:
-		return usageError{"--kills must not be negative"}
-	case o.For < 5*time.Second || o.For < time.Duration(o.Kills)*3*time.Second:
-		return usageError{"--for must be at least 5s, and 3s for each kill"}
+	case o.Kills < 0 || o.Stops < 0:
+		return usageError{"--kills and --stops must not be negative"}
+	case o.For < 5*time.Second || o.For < time.Duration(o.Kills+o.Stops)*3*time.Second:
+		return usageError{"--for must be at least 5s, and 3s for each kill and each stop"}
 	}
 	return nil
 }

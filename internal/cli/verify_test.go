@@ -28,11 +28,11 @@ func TestVerifyKillsAndFindsNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}
-	stdout, code := runVerify(t, "--kills", "1", "--clients", "20", "--for", "6s", "--rate", "20", "--seed", "4", "--data-dir", t.TempDir())
+	stdout, code := runVerify(t, "--kills", "1", "--stops", "1", "--clients", "20", "--for", "6s", "--rate", "20", "--seed", "4", "--data-dir", t.TempDir())
 	if code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	for _, want := range []string{"Seed 4:", "kills          1;", "clients        20:", "violations     0"} {
+	for _, want := range []string{"Seed 4:", "kills          1, and 1 stops in order", "clients        20:", "violations     0"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in\n%s", want, stdout)
 		}
@@ -50,7 +50,7 @@ func TestVerifyServerThatRuns(t *testing.T) {
 	if code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	for _, want := range []string{"which stay there", "kills          0;", "violations     0"} {
+	for _, want := range []string{"which stay there", "kills          0, and 0 stops", "violations     0"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in\n%s", want, stdout)
 		}

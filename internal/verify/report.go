@@ -18,7 +18,9 @@ type Report struct {
 	Took        time.Duration // while writers wrote
 	Clients     map[string]int
 	Kills       int
-	Restart     time.Duration // the longest from the kill to a ready server
+	Stops       int           // in order
+	Stopping    time.Duration // the longest of them
+	Restart     time.Duration // the longest from an end to a ready server
 	Connections int
 	Struck      map[faults.Kind]int
 
@@ -44,7 +46,8 @@ func (r *Report) Write(w io.Writer) error {
 	b.WriteString("\n")
 	line("seed", "%d", r.Seed)
 	line("time", "%s of commands, %s to judge", r.Took.Round(time.Second), r.Judging.Round(time.Millisecond))
-	line("kills", "%d; longest from the kill to ready again %s", r.Kills, r.Restart.Round(time.Millisecond))
+	line("kills", "%d, and %d stops in order, the longest %s; longest from an end to ready again %s",
+		r.Kills, r.Stops, r.Stopping.Round(time.Millisecond), r.Restart.Round(time.Millisecond))
 	var hit []string
 	for _, k := range faults.Kinds() {
 		hit = append(hit, fmt.Sprintf("%s %d", k, r.Struck[k]))

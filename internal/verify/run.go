@@ -33,12 +33,14 @@ type Options struct {
 	URL             *url.URL
 	Email, Password string
 
-	// Or one of the run's own, killed so often, on data in a folder.
+	// Or one of the run's own, killed and stopped in order so often, on data in a
+	// folder.
 	Command     []string // program that takes "serve" as next argument
 	Environ     []string
 	Folder      string
 	DatabaseURL string
 	Kills       int
+	Stops       int
 }
 
 const (
@@ -271,7 +273,7 @@ func (r *run) disturb(ctx context.Context) error {
 		others.Go(func() { r.strike(disturbed) })
 	}
 	others.Go(func() { r.progress(disturbed) })
-	err := r.killAgainAndAgain(ctx, began)
+	err := r.endAgainAndAgain(ctx, began)
 	if err == nil {
 		<-disturbed.Done()
 	}
@@ -303,24 +305,33 @@ func (r *run) strike(ctx context.Context) {
 	}
 }
 
-// killTimes draws when the server is killed.
-func killTimes(seed uint64, n int, over time.Duration) []time.Duration {
-	random := mathrand.New(mathrand.NewPCG(seed, 4))
-	var times []time.Duration
-	slot := (over - 2*killMargin) / time.Duration(max(n, 1))
-	for i := range n {
-		times = append(times, killMargin+time.Duration(i)*slot+time.Duration(random.Int64N(int64(max(slot, 2)/2))))
-	}
-	return times
+// end is one end of the server.
+type end struct {
+	at      time.Duration
+	inOrder bool // SIGTERM; else SIGKILL
 }
 
-func (r *run) killAgainAndAgain(ctx context.Context, began time.Time) error {
+// endsOf draws when the server is killed and when it is stopped.
+func endsOf(seed uint64, kills, stops int, over time.Duration) []end {
+	random := mathrand.New(mathrand.NewPCG(seed, 4))
+	ends := make([]end, kills+stops)
+	slot := (over - 2*killMargin) / time.Duration(max(len(ends), 1))
+	for i := range ends {
+		ends[i] = end{at: killMargin + time.Duration(i)*slot + time.Duration(random.Int64N(int64(max(slot, 2)/2)))}
+	}
+	for _, i := range random.Perm(len(ends))[:stops] {
+		ends[i].inOrder = true
+	}
+	return ends
+}
+
+func (r *run) endAgainAndAgain(ctx context.Context, began time.Time) error {
 	if r.server == nil {
 		return nil
 	}
 	random := mathrand.New(mathrand.NewPCG(r.Seed, 5))
-	for _, at := range killTimes(r.Seed, r.Kills, r.For) {
-		wait := time.NewTimer(at - time.Since(began))
+	for _, e := range endsOf(r.Seed, r.Kills, r.Stops, r.For) {
+		wait := time.NewTimer(e.at - time.Since(began))
 		select {
 		case <-wait.C:
 		case <-r.server.gone:
@@ -330,21 +341,36 @@ func (r *run) killAgainAndAgain(ctx context.Context, began time.Time) error {
 			wait.Stop()
 			return context.Cause(ctx)
 		}
-		if err := r.server.kill(); err != nil {
+		if err := r.end(e.inOrder); err != nil {
 			return err
 		}
-		r.report.Kills++
 		down := time.Now()
 		away := time.Duration(random.Int64N(int64(mostDowntime)))
 		if err := sleep(ctx, away); err != nil {
 			return err
 		}
 		if _, err := r.server.start(ctx); err != nil {
-			return fmt.Errorf("after kill %d: %w", r.report.Kills, err)
+			return fmt.Errorf("after kill %d and stop %d: %w", r.report.Kills, r.report.Stops, err)
 		}
 		r.report.Restart = max(r.report.Restart, time.Since(down)-away)
 	}
 	return nil
+}
+
+// end ends the server.
+func (r *run) end(inOrder bool) error {
+	if !inOrder {
+		r.report.Kills++
+		return r.server.kill()
+	}
+	r.report.Stops++
+	asked := time.Now()
+	fault, err := r.server.stop()
+	if fault != "" {
+		r.report.Violations = append(r.report.Violations, fault)
+	}
+	r.report.Stopping = max(r.report.Stopping, time.Since(asked))
+	return err
 }
 
 // finish waits until the clock has done what was left to it, and makes a last event

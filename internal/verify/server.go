@@ -13,10 +13,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
-const startTimeout = 60 * time.Second
+const (
+	startTimeout = 60 * time.Second
+	stopTimeout  = 30 * time.Second
+)
 
 // server is a Larder of the run's own, in a process that can be killed.
 type server struct {
@@ -92,6 +96,25 @@ func (s *server) start(ctx context.Context) (*url.URL, error) {
 	case <-ctx.Done():
 		return nil, errors.Join(context.Cause(ctx), s.kill())
 	}
+}
+
+// stop asks the process to end, with SIGTERM, and waits until it has. One that does
+// not is killed: that is the fault it returns.
+func (s *server) stop() (fault string, err error) {
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return "", fmt.Errorf("stop the server: %w", err)
+	}
+	patience := time.NewTimer(stopTimeout)
+	defer patience.Stop()
+	select {
+	case <-s.gone:
+	case <-patience.C:
+		return fmt.Sprintf("the server did not stop within %s: %s", stopTimeout, s.lastWords()), s.kill()
+	}
+	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
+		return fmt.Sprintf("the server stopped with exit status %d: %s", code, s.lastWords()), nil
+	}
+	return "", nil
 }
 
 // kill ends the process as it stands, with SIGKILL, and waits for its end.
