@@ -107,7 +107,7 @@ var modules = map[string][]string{
 	"internal/auth":            {"github.com/golang-jwt/jwt/v5", "github.com/google/uuid", "golang.org/x/crypto"},
 	"internal/command":         {"github.com/google/uuid"},
 	"internal/fanout":          {"github.com/tidwall/rtree"},
-	"internal/gateway":         {"github.com/gobwas/ws"},
+	"internal/gateway":         {"github.com/gobwas/ws", "golang.org/x/time"},
 	"internal/httpapi":         {"github.com/danielgtaylor/huma/v2", "github.com/google/uuid"},
 	"internal/config":          {"github.com/joho/godotenv"},
 	"internal/telemetry":       {"github.com/prometheus/client_golang"},

@@ -12,6 +12,7 @@ const (
 	EventFeedPosition          = "feed.position"
 	EventFeedEntered           = "feed.entered"
 	EventFeedLeft              = "feed.left"
+	EventVolunteerLocation     = "volunteer.location." // and the donation's id
 	EventServerDraining        = "server.draining"
 	EventException             = "exception"
 	EventAuthExpiring          = "auth.expiring"
@@ -24,6 +25,7 @@ const (
 	EventFeedResume    = "feed.resume"
 	EventFeedSubscribe = "feed.subscribe"
 	EventAuthRefresh   = "auth.refresh"
+	EventShareLocation = "volunteer.shareLocation"
 	EventAuth          = "auth" // plain WebSocket only: the token as first message
 )
 
@@ -77,6 +79,31 @@ type DonationNearExpiry struct {
 	DonationID string `json:"donationId"`
 	ExpiryTime Time   `json:"expiryTime"`
 	Position   string `json:"position,omitempty"`
+}
+
+// VolunteerLocation says where the carrier of a donation is now. It is no committed
+// event: it comes at most once, and has no position in the log.
+type VolunteerLocation struct {
+	VolunteerID string  `json:"volunteerId"`
+	DonationID  string  `json:"donationId"`
+	Lat         float64 `json:"lat"` // degrees
+	Lng         float64 `json:"lng"`
+	Timestamp   Time    `json:"timestamp"`
+}
+
+// ShareLocation tells where the carrier of a donation is. VolunteerID is the
+// caller's or absent.
+type ShareLocation struct {
+	DonationID  string   `json:"donationId"`
+	VolunteerID string   `json:"volunteerId,omitempty"`
+	Lat         *float64 `json:"lat"`
+	Lng         *float64 `json:"lng"`
+}
+
+// Shared answers ShareLocation. Positions that come faster than one a second are
+// acknowledged and not passed on.
+type Shared struct {
+	OK bool `json:"ok"`
 }
 
 // FeedReady is the first event of a socket: from Position on it hears everything

@@ -29,8 +29,11 @@ import (
 )
 
 // Door is where live clients of one kind wait. Deliver is called in log order,
-// never concurrently, and must not block.
-type Door interface{ Deliver(m *Message) }
+// never concurrently; Signal at any time, from any goroutine. Neither may block.
+type Door interface {
+	Deliver(m *Message)
+	Signal(s *Signal)
+}
 
 // Fanout hands records to doors.
 type Fanout struct {

@@ -58,6 +58,8 @@ func (d *door) Deliver(m *fanout.Message) {
 	}
 }
 
+func (d *door) Signal(*fanout.Signal) { d.t.Error("a signal among records") }
+
 func newFanout(t *testing.T, logs *bytes.Buffer, doors ...fanout.Door) *fanout.Fanout {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,6 +24,8 @@ type client interface {
 	tell(name, position string, data json.RawMessage)
 	// deliver queues a message by a passage. forms are shared by all who get it.
 	deliver(m *fanout.Message, p feed.Passage, forms *forms)
+	// signal is tell for what the client wants now or not at all.
+	signal(s *fanout.Signal)
 	// flushed waits until what is queued has been written.
 	flushed(ctx context.Context) error
 	bearer // end tells why and closes
@@ -125,6 +128,12 @@ func (d *door) deliver(m *fanout.Message) {
 		if p := m.For(c.place().accountID, c.place().view); p != feed.Outside {
 			c.deliver(m, p, &shared)
 		}
+	}
+}
+
+func (d *door) signal(s *fanout.Signal) {
+	for _, c := range d.clients(d.live, func(c client) bool { return slices.Contains(s.Accounts, c.place().accountID) }) {
+		c.signal(s)
 	}
 }
 

@@ -41,6 +41,7 @@ type Gateway struct {
 	present  presence
 	fan      *fanout.Fanout
 	expiry   *expiry
+	trips    trips
 
 	draining atomic.Bool
 }
@@ -63,6 +64,7 @@ func New(sio *socketio.Server, au *auth.Auth, queries *query.Service, commands *
 		socketio.On(n, api.EventFeedResume, g.resume)
 		socketio.OnAnswer(n, api.EventFeedSubscribe, g.subscribe)
 		socketio.On(n, api.EventAuthRefresh, g.refreshed)
+		socketio.On(n, api.EventShareLocation, g.shareFrom)
 		g.spaces = append(g.spaces, n)
 	}
 	return g
@@ -75,6 +77,7 @@ var _ fanout.Door = (*Gateway)(nil)
 
 // Deliver implements fanout.Door.
 func (g *Gateway) Deliver(m *fanout.Message) {
+	g.trips.end(m.Record)
 	if g.applyRights(m.Record) {
 		return
 	}
@@ -182,6 +185,9 @@ func (g *Gateway) connected(ctx context.Context, s *socketio.Socket) {
 	}
 	// A suspension that was delivered between the check of the token and the join
 	// has not reached this socket: look again, now that later ones will.
+	for _, sig := range g.trips.of(who.ID, time.Now()) {
+		g.emit(s, sig.Name, sig.Data) // not volatile: feed.ready may still be on its way
+	}
 	g.expiry.add(ticketOf(s), socketBearer{s})
 	g.recheck(ctx, ticketOf(s), socketBearer{s})
 }
@@ -200,6 +206,10 @@ func (g *Gateway) test(_ context.Context, s *socketio.Socket, _ json.RawMessage)
 }
 
 func newPong() api.Pong { return api.Pong{Message: "Pong!", Timestamp: api.At(time.Now())} }
+
+func (g *Gateway) shareFrom(ctx context.Context, s *socketio.Socket, req api.ShareLocation) (api.Shared, error) {
+	return g.share(ctx, actorOf(s).ID, req)
+}
 
 // resume tells what happened after a position, for clients without recovery (P-22).
 func (g *Gateway) resume(ctx context.Context, s *socketio.Socket, req api.FeedResume) (api.FeedResumed, error) {

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"larder/api"
 	"larder/internal/account"
 	"larder/internal/testkit"
+	"larder/internal/testkit/wire"
 )
 
 func next(t *testing.T, d door) testkit.Event {
@@ -231,5 +233,46 @@ func TestRateLimited(t *testing.T) {
 		if ex := ping(other); ex.Code != "" {
 			t.Errorf("another account got %+v", ex)
 		}
+	})
+}
+
+// A plain WebSocket that floods is told so, and closed when it goes on (P-41).
+func TestPlainFloodIsRefused(t *testing.T) {
+	bubble(t, func(t *testing.T, n *testkit.Node) {
+		p := n.Plain("", testkit.Bearer(n.User(account.Donor).Token))
+		testkit.Expect[api.FeedReady](n, p, api.EventFeedReady)
+		sent := make(chan error, 1)
+		go func() {
+			var err error
+			for i := 0; i < 1300 && err == nil; i++ {
+				err = p.Text(`{"event":"test","id":1}`)
+			}
+			sent <- err
+		}()
+		pongs, refusals := 0, 0
+		for {
+			f, err := p.Frame()
+			if err != nil {
+				if closed, ok := errors.AsType[*wire.Closed](err); !ok || closed.Code != 1013 {
+					t.Errorf("got %v, want close 1013", err)
+				}
+				break
+			}
+			var ex api.Exception
+			if err := json.Unmarshal(f.Data, &ex); err != nil {
+				t.Fatal(err)
+			}
+			switch {
+			case f.Event == api.EventTestResponse:
+				pongs++
+			case f.Event == api.EventException && ex.Code == api.CodeRateLimited && ex.RetryAfterMs > 0 && ex.Cause.Pattern == "test":
+				refusals++
+			}
+		}
+		if pongs != 1000 || refusals != 101 {
+			t.Errorf("%d messages were answered and %d refused, want 1000 and 101", pongs, refusals)
+		}
+		p.Abort()
+		<-sent
 	})
 }

@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+	"golang.org/x/time/rate"
 
 	"larder/api"
 	"larder/engineio"
 	"larder/internal/auth"
 	"larder/internal/problem"
 	"larder/internal/query"
+	"larder/socketio"
 )
 
 const (
@@ -128,6 +130,38 @@ func (c *plainConn) goAway() {
 	c.close(statusServiceRestart, "server is going away", engineio.ReasonShutdown)
 }
 
+// What one plain WebSocket may send, as on Socket.IO (S-60, S-61): messages a second
+// and at once, and how often it may go on regardless before it is closed.
+const (
+	messageRate  rate.Limit = 100
+	messageBurst            = 1000
+	strikeRate   rate.Limit = 10
+	strikeBurst             = 100
+)
+
+// spend takes one message off what the client may send. Over the limit the message
+// is not handled: the client is told, and closed when it goes on (P-41).
+func (c *plainConn) spend(msg []byte) bool {
+	r := c.messages.Reserve()
+	wait := r.Delay()
+	if wait <= 0 {
+		return true
+	}
+	r.Cancel()
+	var f api.Frame
+	_ = json.Unmarshal(msg, &f) // its name and id, if it has any
+	if !isID(f.ID) {
+		f.ID = nil
+	}
+	f.Data = nil
+	err := &socketio.RateError{Scope: "socket", RetryAfter: wait}
+	c.except(f, err)
+	if !c.strikes.Allow() {
+		c.close(closeCode(api.NewError(http.StatusTooManyRequests, api.CodeRateLimited)), string(api.CodeRateLimited), engineio.ReasonRateLimited)
+	}
+	return false
+}
+
 // answer handles one message of a client in the stream.
 func (c *plainConn) answer(ctx context.Context, id auth.Identity, msg []byte) {
 	var f api.Frame
@@ -168,6 +202,18 @@ func (c *plainConn) answer(ctx context.Context, id auth.Identity, msg []byte) {
 		if err := c.narrow(ctx, f, req); err != nil {
 			c.except(f, err)
 		}
+	case api.EventShareLocation:
+		var req api.ShareLocation
+		if err := json.Unmarshal(f.Data, &req); err != nil {
+			c.except(f, api.NewError(http.StatusBadRequest, api.CodeBadRequest, "volunteer.shareLocation takes {donationId, lat, lng}"))
+			return
+		}
+		shared, err := c.g.share(ctx, c.at.accountID, req)
+		if err != nil {
+			c.except(f, err)
+			return
+		}
+		c.ack(f, shared)
 	case api.EventAuthRefresh:
 		var req api.AuthRefresh
 		if err := json.Unmarshal(f.Data, &req); err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
+	"golang.org/x/time/rate"
 
 	"larder/api"
 	"larder/engineio"
@@ -46,6 +47,8 @@ type plainConn struct {
 
 	at      place
 	silence time.Duration // how long a sign of the client is good for; the reader's own
+
+	messages, strikes *rate.Limiter // what the client may send; the reader's own
 
 	mu      sync.Mutex // guards the fields below
 	queue   [][]byte   // frames
@@ -84,8 +87,16 @@ func (c *plainConn) serve(ctx context.Context, token string, want wish) {
 	c.g.present.enter(c.g.log, c.at.accountID, "plain", string(engineio.WebSocket))
 	if err := c.g.follow(ctx, c, id, want); err == nil {
 		c.g.expiry.add(c.at.ticket, c)
+		for _, s := range c.g.trips.of(c.at.accountID, time.Now()) {
+			c.tell(s.Name, "", s.Data)
+		}
 		c.g.recheck(ctx, c.at.ticket, c)
-		c.closeFor(c.listen(func(msg []byte) { c.answer(ctx, id, msg) }))
+		c.messages, c.strikes = rate.NewLimiter(messageRate, messageBurst), rate.NewLimiter(strikeRate, strikeBurst)
+		c.closeFor(c.listen(func(msg []byte) {
+			if c.spend(msg) {
+				c.answer(ctx, id, msg)
+			}
+		}))
 	} else if !ended(err) {
 		c.refuse(err)
 	}
@@ -249,6 +260,16 @@ func (c *plainConn) deliver(m *fanout.Message, p feed.Passage, shared *forms) {
 		shared.frame[p] = ws.MustCompileFrame(ws.NewTextFrame(body))
 	}
 	c.send(shared.frame[p])
+}
+
+// signal implements client.
+func (c *plainConn) signal(s *fanout.Signal) {
+	c.mu.Lock()
+	idle := c.queued == 0
+	c.mu.Unlock()
+	if idle {
+		c.send(ws.MustCompileFrame(ws.NewTextFrame(s.Frame)))
+	}
 }
 
 // narrow answers feed.subscribe.

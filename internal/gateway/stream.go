@@ -82,6 +82,9 @@ func (c *eventStream) serve(ctx context.Context, id auth.Identity, want wish) {
 	if err == nil {
 		c.g.expiry.add(c.at.ticket, c)
 		defer c.g.expiry.remove(c.at.ticket)
+		for _, s := range c.g.trips.of(id.Account.ID, time.Now()) {
+			c.tell(s.Name, "", s.Data)
+		}
 		c.g.recheck(ctx, c.at.ticket, c)
 		err = c.write(ctx)
 	} else if !errors.Is(err, errClosed) && ctx.Err() == nil {
@@ -178,6 +181,16 @@ func (c *eventStream) deliver(m *fanout.Message, p feed.Passage, shared *forms) 
 	c.push(shared.event[p])
 }
 
+// signal implements client.
+func (c *eventStream) signal(s *fanout.Signal) {
+	c.mu.Lock()
+	idle := c.queued == 0
+	c.mu.Unlock()
+	if idle {
+		c.push(event(s.Name, "", s.Data))
+	}
+}
+
 // event is one server-sent event; the data is JSON without line breaks.
 func event(name, position string, data json.RawMessage) []byte {
 	b := make([]byte, 0, len(name)+len(position)+len(data)+32)
@@ -211,10 +224,11 @@ func (c *eventStream) push(frame []byte) {
 		c.cut()
 		return
 	}
-	c.signal()
+	c.nudge()
 }
 
-func (c *eventStream) signal() {
+// nudge wakes the owner.
+func (c *eventStream) nudge() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
@@ -234,7 +248,7 @@ func (c *eventStream) finish(reason engineio.Reason) {
 	c.mu.Lock()
 	c.endLocked(reason)
 	c.mu.Unlock()
-	c.signal()
+	c.nudge()
 }
 
 // end implements bearer and client.
