@@ -31,6 +31,7 @@ var may = map[string][]string{
 	// Pure: the standard library and each other, downwards.
 	"internal/account":  {},
 	"internal/donation": {"internal/account"},
+	"internal/voice":    {"internal/account", "internal/donation"},
 
 	// What clients get to see of a donation, and who hears of it.
 	"internal/geo":    {},
@@ -39,16 +40,17 @@ var may = map[string][]string{
 
 	// Written down, read back.
 	"internal/eventlog": {},
-	"internal/store":    {"internal/account", "internal/donation", "internal/eventlog", "internal/geo"},
+	"internal/store":    {"internal/account", "internal/donation", "internal/eventlog", "internal/geo", "internal/voice"},
 
 	// What a request asks for.
 	"internal/auth": {"internal/account", "internal/store"},
 	"internal/command": {
 		"api", "internal/account", "internal/auth", "internal/donation", "internal/eventlog", "internal/feed", "internal/public", "internal/store",
+		"internal/voice",
 	},
 	"internal/query": {
 		"api", "internal/account", "internal/donation", "internal/eventlog", "internal/feed", "internal/geo", "internal/public",
-		"internal/store",
+		"internal/store", "internal/voice",
 	},
 	"internal/timer": {"internal/command", "internal/donation", "internal/store"},
 	"internal/problem": {
@@ -63,7 +65,7 @@ var may = map[string][]string{
 	},
 	"internal/httpapi": {
 		"api", "internal/account", "internal/auth", "internal/command", "internal/donation", "internal/problem",
-		"internal/geo", "internal/public", "internal/query",
+		"internal/geo", "internal/public", "internal/query", "internal/voice",
 	},
 
 	// Around it.
@@ -81,7 +83,7 @@ var may = map[string][]string{
 	"internal/verify": {"api", "client", "engineio", "internal/faults", "socketio"},
 
 	// Only tests import these: see testOnly.
-	"internal/store/storetest": {"internal/account", "internal/donation", "internal/eventlog", "internal/geo", "internal/store"},
+	"internal/store/storetest": {"internal/account", "internal/donation", "internal/eventlog", "internal/geo", "internal/store", "internal/voice"},
 	"internal/testkit":         {anything},
 	"internal/testkit/pgtest":  {},
 	"internal/testkit/wire":    {"engineio", "socketio"},
@@ -124,6 +126,7 @@ var why = map[string]string{
 	"socketio":          "the protocol engine knows nothing of donations and can be used alone",
 	"internal/donation": "the rules are pure: state, command and time in, events or a refusal out",
 	"internal/account":  "the rules are pure: state, command and time in, events or a refusal out",
+	"internal/voice":    "the rules are pure: state, command and time in, the new state or a refusal out",
 	"internal/eventlog": "the log must not know who reads it",
 	"internal/store":    "the store must not be able to reach a client before the commit",
 	"internal/command":  "a command writes rows and records; what clients get of them is decided on the way out of the log",
@@ -133,7 +136,7 @@ var why = map[string]string{
 }
 
 // pure packages get time as an argument and do nothing to the world.
-var pure = []string{"internal/account", "internal/donation", "internal/feed", "internal/geo"}
+var pure = []string{"internal/account", "internal/donation", "internal/feed", "internal/geo", "internal/voice"}
 
 // testOnly packages must never be linked into the program.
 var testOnly = []string{
