@@ -71,8 +71,7 @@ type Account struct {
 	CapacityUnit     string
 	VehicleType      string
 	VehicleNumber    string
-	Available        bool // a volunteer who takes trips now
-	TrustScore       float64
+	Available        bool      // a volunteer who takes trips now
 	TokensAfter      time.Time // tokens issued up to this second are refused; zero: none are
 	Deleted          bool      // only history points to it
 	CreatedAt        time.Time

@@ -52,7 +52,8 @@ type Donation struct {
 	Status              Status
 	DonorID             string
 	DonorName           string
-	ClaimedByID         string // empty: nobody
+	DonorTrustScore     *float64 // when the donation was read, and never stored with it; nil: nobody has rated the donor
+	ClaimedByID         string   // empty: nobody
 	ClaimedAt           *time.Time
 	EstimatedPickupTime *time.Time
 	AssignedVolunteerID string

@@ -173,7 +173,7 @@ func profile(p query.Profile) api.Profile {
 		Phone: api.Text(p.Phone), Address: api.Text(p.Address), Latitude: p.Latitude, Longitude: p.Longitude,
 		IsActive: p.Active, DailyIntakeCapacity: p.Capacity, CurrentIntakeLoad: p.IntakeLoad,
 		CapacityUnit: api.Text(p.CapacityUnit), VehicleType: api.Text(p.VehicleType), VehicleNumber: api.Text(p.VehicleNumber),
-		IsAvailable: p.Available, TrustScore: p.TrustScore, KarmaPoints: p.Karma, Badges: account.Earned(p.Karma),
+		IsAvailable: p.Available, TrustScore: p.Ratings.Mean(), KarmaPoints: p.Karma, Badges: account.Earned(p.Karma),
 		BadgeCatalog: catalog, Level: level, NextLevelPoints: missing,
 		CreatedAt: api.At(p.CreatedAt), UpdatedAt: api.At(p.UpdatedAt),
 	}

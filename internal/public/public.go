@@ -27,7 +27,7 @@ func Donation(d donation.Donation) api.Donation {
 		Latitude: d.Latitude, Longitude: d.Longitude, Address: api.Text(d.Address),
 		Location:            api.Location{Lat: d.Latitude, Lng: d.Longitude, Address: d.Address},
 		SpecialInstructions: api.Text(d.SpecialInstructions), ImageURLs: images,
-		Status: string(d.Status), DonorID: d.DonorID, DonorName: d.DonorName,
+		Status: string(d.Status), DonorID: d.DonorID, DonorName: d.DonorName, DonorTrustScore: d.DonorTrustScore,
 		ClaimedByID: api.Text(d.ClaimedByID), ClaimedAt: api.AtPtr(d.ClaimedAt), EstimatedPickupTime: api.AtPtr(d.EstimatedPickupTime),
 		AssignedVolunteerID: api.Text(d.AssignedVolunteerID), VolunteerID: api.Text(d.VolunteerID),
 		PickedUpAt: api.AtPtr(d.PickedUpAt), PickedUpBy: api.Text(d.PickedUpBy),

@@ -6,13 +6,15 @@ import (
 
 	"larder/internal/account"
 	"larder/internal/store"
+	"larder/internal/voice"
 )
 
 // Profile is an account with what adds up for it.
 type Profile struct {
 	account.Account
 	Karma      int
-	IntakeLoad float64 // today's, in the account's unit
+	IntakeLoad float64       // today's, in the account's unit
+	Ratings    voice.Ratings // by NGOs
 }
 
 // Profile returns the profile of an account, or store.ErrNotFound.
@@ -24,6 +26,11 @@ func (s *Service) Profile(ctx context.Context, id string) (p Profile, err error)
 		if p.Karma, err = tx.Karma(ctx, id); err != nil {
 			return err
 		}
+		ratings, err := tx.Ratings(ctx, id)
+		if err != nil {
+			return err
+		}
+		p.Ratings = ratings[id]
 		p.IntakeLoad, err = tx.IntakeLoad(ctx, id, p.CapacityUnit, account.DayStart(time.Now(), s.place))
 		return err
 	})

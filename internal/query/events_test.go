@@ -217,7 +217,7 @@ func TestDonationView(t *testing.T) {
 	full := donation.Donation{
 		ID: "d", Name: "n", Description: "de", FoodType: "f", Quantity: 1.5, Unit: "kg", Hygiene: []byte(`{"a":1}`), PreparationTime: now,
 		ExpiryTime: now.Add(-time.Hour), Latitude: 1, Longitude: 2, Address: "a", SpecialInstructions: "s", ImageURLs: []string{"i"},
-		Status: donation.Delivered, DonorID: "do", DonorName: "dn", ClaimedByID: "c", ClaimedAt: &now, EstimatedPickupTime: &now,
+		Status: donation.Delivered, DonorID: "do", DonorName: "dn", DonorTrustScore: new(4.5), ClaimedByID: "c", ClaimedAt: &now, EstimatedPickupTime: &now,
 		AssignedVolunteerID: "av", VolunteerID: "v", PickedUpAt: &now, PickedUpBy: "p", DeliveredAt: &now, DeliveredBy: "db",
 		CancelReason: "cr", Version: 4, CreatedAt: now, UpdatedAt: now,
 	}
@@ -225,7 +225,7 @@ func TestDonationView(t *testing.T) {
 	want := api.Donation{
 		ID: "d", Name: "n", Description: new("de"), FoodType: "f", Quantity: 1.5, Unit: "kg", Hygiene: json.RawMessage(`{"a":1}`), PreparationTime: at,
 		ExpiryTime: api.At(now.Add(-time.Hour)), Latitude: 1, Longitude: 2, Address: new("a"), Location: api.Location{Lat: 1, Lng: 2, Address: "a"},
-		SpecialInstructions: new("s"), ImageURLs: []string{"i"}, Status: "DELIVERED", DonorID: "do", DonorName: "dn", ClaimedByID: new("c"),
+		SpecialInstructions: new("s"), ImageURLs: []string{"i"}, Status: "DELIVERED", DonorID: "do", DonorName: "dn", DonorTrustScore: new(4.5), ClaimedByID: new("c"),
 		ClaimedAt: &at, EstimatedPickupTime: &at, AssignedVolunteerID: new("av"), VolunteerID: new("v"), PickedUpAt: &at, PickedUpBy: new("p"),
 		DeliveredAt: &at, DeliveredBy: new("db"), CancelReason: new("cr"), Version: 4, CreatedAt: at, UpdatedAt: at,
 	}

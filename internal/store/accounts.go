@@ -10,7 +10,7 @@ import (
 
 const accountColumns = `id, email, name, role, verified, active, organization_name, organization_type,
 	phone, address, latitude, longitude, capacity, capacity_unit, vehicle_type, vehicle_number,
-	available, trust_score, created_at, updated_at, tokens_after, deleted`
+	available, created_at, updated_at, tokens_after, deleted`
 
 // scanner is a row, alone or one of many.
 type scanner interface{ Scan(dest ...any) error }
@@ -21,7 +21,7 @@ func scanAccount(row scanner, extra ...any) (account.Account, error) {
 	err := row.Scan(append([]any{
 		&a.ID, &a.Email, &a.Name, &a.Role, &a.Verified, &a.Active,
 		&a.OrganizationName, &a.OrganizationType, &a.Phone, &a.Address, &a.Latitude, &a.Longitude,
-		&a.Capacity, &a.CapacityUnit, &a.VehicleType, &a.VehicleNumber, &a.Available, &a.TrustScore,
+		&a.Capacity, &a.CapacityUnit, &a.VehicleType, &a.VehicleNumber, &a.Available,
 		&created, &updated, &after, &a.Deleted,
 	}, extra...)...)
 	a.CreatedAt, a.UpdatedAt = fromMillis(created), fromMillis(updated)
@@ -58,11 +58,11 @@ func (t *Tx) Credentials(ctx context.Context, email string) (a account.Account, 
 func (t *Tx) InsertAccount(ctx context.Context, a account.Account, hash string) error {
 	// No violation is provoked: PostgreSQL gives a transaction up for one.
 	res, err := t.tx.ExecContext(ctx, `INSERT INTO accounts (`+accountColumns+`, email_key, password_hash)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
 		ON CONFLICT (email_key) DO NOTHING`,
 		a.ID, a.Email, a.Name, a.Role, a.Verified, a.Active, a.OrganizationName, a.OrganizationType,
 		a.Phone, a.Address, a.Latitude, a.Longitude, a.Capacity, a.CapacityUnit, a.VehicleType, a.VehicleNumber,
-		a.Available, a.TrustScore, millis(a.CreatedAt), millis(a.UpdatedAt), tokensAfter(a), a.Deleted, account.EmailKey(a.Email), hash)
+		a.Available, millis(a.CreatedAt), millis(a.UpdatedAt), tokensAfter(a), a.Deleted, account.EmailKey(a.Email), hash)
 	return changedOne(res, err, ErrEmailTaken)
 }
 
@@ -72,12 +72,12 @@ func (t *Tx) UpdateAccount(ctx context.Context, a account.Account) error {
 	res, err := t.tx.ExecContext(ctx, `UPDATE accounts SET
 		name = $2, role = $3, verified = $4, active = $5, organization_name = $6, organization_type = $7,
 		phone = $8, address = $9, latitude = $10, longitude = $11, capacity = $12, capacity_unit = $13,
-		vehicle_type = $14, vehicle_number = $15, available = $16, trust_score = $17, updated_at = $18,
-		tokens_after = $19, deleted = $20
+		vehicle_type = $14, vehicle_number = $15, available = $16, updated_at = $17,
+		tokens_after = $18, deleted = $19
 		WHERE id = $1`,
 		a.ID, a.Name, a.Role, a.Verified, a.Active, a.OrganizationName, a.OrganizationType, a.Phone, a.Address,
 		a.Latitude, a.Longitude, a.Capacity, a.CapacityUnit, a.VehicleType, a.VehicleNumber, a.Available,
-		a.TrustScore, millis(a.UpdatedAt), tokensAfter(a), a.Deleted)
+		millis(a.UpdatedAt), tokensAfter(a), a.Deleted)
 	return changedOne(res, err, ErrNotFound)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"larder/internal/donation"
 	"larder/internal/geo"
+	"larder/internal/voice"
 )
 
 const donationColumns = `id, name, description, food_type, quantity, unit, hygiene, preparation_time, expiry_time,
@@ -21,16 +22,18 @@ const donationColumns = `id, name, description, food_type, quantity, unit, hygie
 	claimed_by_id, claimed_at, estimated_pickup_time, assigned_volunteer_id, volunteer_id,
 	picked_up_at, picked_up_by, delivered_at, delivered_by, cancel_reason, version, created_at, updated_at, near_expiry_at`
 
-func scanDonation(row scanner) (donation.Donation, error) {
+func scanDonation(row scanner, extra ...any) (donation.Donation, error) {
 	var d donation.Donation
 	var hygiene sql.NullString
 	var images string
 	var prepared, expires, created, updated int64
 	var claimed, estimated, picked, delivered, near sql.NullInt64
-	err := row.Scan(&d.ID, &d.Name, &d.Description, &d.FoodType, &d.Quantity, &d.Unit, &hygiene, &prepared, &expires,
+	err := row.Scan(append([]any{
+		&d.ID, &d.Name, &d.Description, &d.FoodType, &d.Quantity, &d.Unit, &hygiene, &prepared, &expires,
 		&d.Latitude, &d.Longitude, &d.Address, &d.SpecialInstructions, &images, &d.Status, &d.DonorID, &d.DonorName,
 		&d.ClaimedByID, &claimed, &estimated, &d.AssignedVolunteerID, &d.VolunteerID,
-		&picked, &d.PickedUpBy, &delivered, &d.DeliveredBy, &d.CancelReason, &d.Version, &created, &updated, &near)
+		&picked, &d.PickedUpBy, &delivered, &d.DeliveredBy, &d.CancelReason, &d.Version, &created, &updated, &near,
+	}, extra...)...)
 	if err != nil {
 		return d, unavailable(err)
 	}
@@ -48,9 +51,16 @@ func scanDonation(row scanner) (donation.Donation, error) {
 	return d, nil
 }
 
-// Donation returns the donation of that id, or ErrNotFound.
+// Donation returns the donation of that id, with its donor's trust score, or
+// ErrNotFound. Lists come without the scores: see ScoreDonors.
 func (t *Tx) Donation(ctx context.Context, id string) (donation.Donation, error) {
-	return scanDonation(t.tx.QueryRowContext(ctx, `SELECT `+donationColumns+` FROM donations WHERE id = $1`, id))
+	var r voice.Ratings
+	d, err := scanDonation(t.tx.QueryRowContext(ctx, `SELECT `+donationColumns+`,
+		(SELECT COALESCE(SUM(rating), 0) FROM feedback f WHERE f.donor_id = donations.donor_id),
+		(SELECT COUNT(*) FROM feedback f WHERE f.donor_id = donations.donor_id)
+		FROM donations WHERE id = $1`, id), &r.Sum, &r.Count)
+	d.DonorTrustScore = r.Score()
+	return d, err
 }
 
 // InsertDonation adds a donation.

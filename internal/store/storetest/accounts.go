@@ -28,7 +28,7 @@ func fullAccount() account.Account {
 		ID: "full", Email: "Full.Account@Example.ORG", Name: "Žofie 🥕 O'Neil", Role: account.NGO, Verified: true, Active: true,
 		OrganizationName: `"Quoted" & <sons>`, OrganizationType: "shelter", Phone: "+420 123", Address: "Line 1\nLine 2",
 		Latitude: new(-33.865), Longitude: new(151.2094), Capacity: new(12.5), CapacityUnit: "kg", VehicleType: "van",
-		VehicleNumber: "1A2 3456", Available: true, TrustScore: 4.25, TokensAfter: start.Truncate(time.Second),
+		VehicleNumber: "1A2 3456", Available: true, TokensAfter: start.Truncate(time.Second),
 		CreatedAt: start, UpdatedAt: start.Add(time.Millisecond),
 	}
 }

@@ -66,6 +66,15 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"donations/many expire":                     donationsExpired,
 		"answers/kept for caller and key":           answers,
 		"answers/forgotten by age":                  answersForgotten,
+
+		"voices/feedback once for each donation":  feedbackOnce,
+		"voices/ratings and scores":               ratings,
+		"voices/flags, one open for each account": flagsKept,
+		"voices/tickets, filter and pages":        ticketsKept,
+		"voices/what is left of the deleted":      voicesOfTheDeleted,
+		"voices/how often somebody spoke":         voicesSaid,
+		"voices/what waits for an admin":          backlog,
+		"accounts/some by id":                     accountsByID,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

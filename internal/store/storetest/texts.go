@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"maps"
 	"testing"
 
 	"larder/internal/account"
@@ -14,7 +15,7 @@ import (
 func textsRefused(t *testing.T, st *store.Store) {
 	addAccounts(t, st, newAccount("donor", account.Donor))
 	for _, bad := range []string{"\x00", "a\x00b", "\xff", "a\xc3", "\xed\xa0\x80"} {
-		for name, statement := range map[string]func(ctx context.Context, tx *store.Tx) error{
+		statements := map[string]func(ctx context.Context, tx *store.Tx) error{
 			"Account": func(ctx context.Context, tx *store.Tx) error { _, err := tx.Account(ctx, bad); return err },
 			"Accounts": func(ctx context.Context, tx *store.Tx) error {
 				_, err := tx.Accounts(ctx, store.AccountFilter{Role: account.Role(bad)})
@@ -56,7 +57,9 @@ func textsRefused(t *testing.T, st *store.Store) {
 				_, err := tx.Append(ctx, eventlog.Draft{Type: "t", Subject: bad, Payload: []byte("{}"), At: start})
 				return err
 			},
-		} {
+		}
+		maps.Copy(statements, voiceTexts(bad))
+		for name, statement := range statements {
 			t.Run(name, func(t *testing.T) {
 				update(t, st, func(tx *store.Tx) error {
 					wantErr(t, name, statement(t.Context(), tx), store.ErrText)
