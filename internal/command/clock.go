@@ -28,7 +28,7 @@ const (
 func (s *Service) ExpireDue(ctx context.Context) (int, error) {
 	c := donation.Command{Action: donation.Expire, By: account.SystemActor(), Reason: "time is over"}
 	return s.byTheClock(ctx, func(tx *store.Tx, at time.Time) (events []donation.Event, err error) {
-		due, err := all(tx.Due(ctx, at, clockBatch))
+		due, err := all(ctx, tx, tx.Due(ctx, at, clockBatch))
 		if err != nil {
 			return nil, err
 		}
@@ -48,7 +48,7 @@ func (s *Service) ExpireDue(ctx context.Context) (int, error) {
 // its life, and returns how many they were.
 func (s *Service) AnnounceNearExpiry(ctx context.Context) (int, error) {
 	return s.byTheClock(ctx, func(tx *store.Tx, at time.Time) (events []donation.Event, err error) {
-		near, err := all(tx.NearExpiry(ctx, at, donation.NearExpiryLead, clockBatch))
+		near, err := all(ctx, tx, tx.NearExpiry(ctx, at, donation.NearExpiryLead, clockBatch))
 		if err != nil {
 			return nil, err
 		}
@@ -83,15 +83,16 @@ func (s *Service) byTheClock(ctx context.Context, change func(tx *store.Tx, at t
 	return n, nil
 }
 
-// all reads a list to its end: while it is being read a transaction can't write.
-func all(list iter.Seq2[donation.Donation, error]) (out []donation.Donation, err error) {
+// all reads a list to its end, while which a transaction can't write, and adds the
+// scores of the donors, which the records tell.
+func all(ctx context.Context, tx *store.Tx, list iter.Seq2[donation.Donation, error]) (out []donation.Donation, err error) {
 	for d, err := range list {
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, d)
 	}
-	return out, nil
+	return out, tx.ScoreDonors(ctx, out)
 }
 
 // ForgetKeys removes the answers older than KeyLife.

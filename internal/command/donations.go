@@ -42,9 +42,22 @@ func (s *Service) Create(ctx context.Context, by By, draft donation.Draft) (Done
 		if err := tx.InsertDonation(ctx, out.Donation); err != nil {
 			return Done{}, err
 		}
+		if err := score(ctx, tx, &out); err != nil {
+			return Done{}, err
+		}
 		return finish(ctx, tx, out, by.AccountID)
 	})
 	return done, err
+}
+
+// score adds the donor's score to a new donation; one that is read brings it along.
+func score(ctx context.Context, tx *store.Tx, out *donation.Outcome) error {
+	ratings, err := tx.Ratings(ctx, out.Donation.DonorID)
+	out.Donation.DonorTrustScore = ratings[out.Donation.DonorID].Score()
+	for i := range out.Events {
+		out.Events[i].After.DonorTrustScore = out.Donation.DonorTrustScore
+	}
+	return err
 }
 
 // Order is a command on a donation that exists.

@@ -100,12 +100,9 @@ func keepAdmin(ctx context.Context, tx *store.Tx, a account.Account) error {
 // part that it has there: its role may be another by now. What is overdue is left
 // to the clock.
 func letGo(ctx context.Context, tx *store.Tx, accountID string) error {
-	var open []donation.Donation
-	for d, err := range tx.OpenOf(ctx, accountID) {
-		if err != nil {
-			return err
-		}
-		open = append(open, d)
+	open, err := all(ctx, tx, tx.OpenOf(ctx, accountID))
+	if err != nil {
+		return err
 	}
 	at := now()
 	for _, d := range open {

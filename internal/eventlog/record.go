@@ -91,10 +91,15 @@ const (
 	TypeAccountDeleted    = "account.deleted"
 )
 
+// TypeTicketAnswered is a record about a support ticket: an admin has resolved it or
+// left a note. Nobody's feed shows it; its payload has the ids of the ticket and of
+// its author, and no text.
+const TypeTicketAnswered = "support.ticket.answered"
+
 // Draft is a record before it has a place in the log.
 type Draft struct {
 	Type     string
-	Subject  string // the id of the donation or account that it is about
+	Subject  string // the id of the donation, account or ticket that it is about
 	Version  int64  // of the subject after the change; 0 for accounts
 	Audience Audience
 	Payload  json.RawMessage // a JSON object; the position is added when it is read
