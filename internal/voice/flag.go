@@ -80,7 +80,9 @@ func (f Flag) Decide(by account.Actor, to FlagStatus, note *string, now time.Tim
 	if err != nil {
 		return f, err
 	}
-	f.Status, f.Note, f.UpdatedAt = to, changed, now
+	if to != f.Status || changed != f.Note {
+		f.Status, f.Note, f.UpdatedAt = to, changed, now
+	}
 	return f, nil
 }
 

@@ -107,6 +107,8 @@ func (t Ticket) Handle(by account.Actor, to TicketStatus, note *string, now time
 		return t, false, err
 	}
 	answered = to == Resolved && t.Status != Resolved || changed != "" && changed != t.Note
-	t.Status, t.Note, t.UpdatedAt = to, changed, now
+	if to != t.Status || changed != t.Note {
+		t.Status, t.Note, t.UpdatedAt = to, changed, now
+	}
 	return t, answered, nil
 }

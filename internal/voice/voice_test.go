@@ -195,6 +195,9 @@ func TestDecide(t *testing.T) {
 	if got, err := f.Decide(admin, voice.Approved, new(""), start); err != nil || got.Note != "" {
 		t.Errorf("with an empty note: got %+v, %v", got, err)
 	}
+	if got, err := f.Decide(admin, voice.Flagged, new(" old "), start); err != nil || got != f {
+		t.Errorf("what is so already: got %+v, %v", got, err)
+	}
 	for _, status := range []voice.FlagStatus{"", "OPEN", "approved"} {
 		_, err := f.Decide(admin, status, nil, start)
 		wantCode(t, "status "+string(status), err, donation.CodeValidation)
@@ -250,6 +253,9 @@ func TestTicketMoves(t *testing.T) {
 				continue
 			}
 			want := voice.Ticket{ID: "k", Status: to, Note: "old", UpdatedAt: later}
+			if from == to { // nothing has changed
+				want.UpdatedAt = start
+			}
 			if diff := cmp.Diff(want, got); diff != "" || err != nil {
 				t.Errorf("%s to %s: %v (-want +got):\n%s", from, to, err, diff)
 			}
