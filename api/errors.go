@@ -22,6 +22,9 @@ const (
 	CodeExpired             Code = "donation_expired"       // 400: its time is over
 	CodeOverCapacity        Code = "over_capacity"          // 400: more than the NGO takes in a day
 	CodeUnitMismatch        Code = "unit_mismatch"          // 400: the NGO's capacity is in another unit
+	CodeNotDelivered        Code = "donation_not_delivered" // 400: it can be rated once it is
+	CodeFeedbackExists      Code = "feedback_exists"        // 400: the donation has been rated already
+	CodeFlagExists          Code = "flag_exists"            // 400: the caller's flag on it waits for a decision
 	CodeTokenMissing        Code = "token_missing"          // 401
 	CodeTokenInvalid        Code = "token_invalid"          // 401
 	CodeTokenExpired        Code = "token_expired"          // 401
@@ -35,6 +38,8 @@ const (
 	CodeNotFound            Code = "not_found"              // 404: no such path
 	CodeDonationNotFound    Code = "donation_not_found"     // 404
 	CodeUserNotFound        Code = "user_not_found"         // 404
+	CodeTicketNotFound      Code = "ticket_not_found"       // 404
+	CodeFlagNotFound        Code = "flag_not_found"         // 404
 	CodeMethodNotAllowed    Code = "method_not_allowed"     // 405
 	CodeNotAcceptable       Code = "not_acceptable"         // 406
 	CodeRequestTimeout      Code = "request_timeout"        // 408: the body did not arrive in time

@@ -116,6 +116,34 @@ var samples = map[string]any{
 		VehicleNumber: new("7"), IsAvailable: new(false),
 	},
 	"ProfileUpdate.bare": api.ProfileUpdate{},
+	"AdminDonation":      api.AdminDonation{Donation: donation, Donor: api.AdminDonor{ID: id, Name: "Ann", Email: "a@b.c"}},
+	"AdminDonor":         api.AdminDonor{ID: id, Name: "Ann", Email: "a@b.c", OrganizationName: new("Kitchen")},
+	"AdminDonor.bare":    api.AdminDonor{},
+	"AdminFlagRequest":   api.AdminFlagRequest{DonationID: id, Reason: "It smells."},
+	"AdminNotification":  api.AdminNotification{ID: "open-tickets", Type: "support_ticket", Title: "1 open", Message: "m", Priority: "medium", CreatedAt: at},
+	"AverageScore":       api.AverageScore{AverageScore: 4.3, TotalReviews: 3},
+	"Feedback":           feedback,
+	"Feedback.bare":      api.Feedback{},
+	"FeedbackRequest":    api.FeedbackRequest{DonationID: id, Rating: 5, Comment: "Good <bread>"},
+	"Flag": api.Flag{
+		ID: id, DonationID: other, DonationName: "Rolls", ReportedByUserID: id, ReportedByEmail: "a@b.c", Reason: "It smells.",
+		Status: "APPROVED", AdminNote: new("It does."), CreatedAt: at, UpdatedAt: at,
+	},
+	"Flag.bare":       api.Flag{},
+	"FlagRequest":     api.FlagRequest{Reason: "It smells."},
+	"FlagUpdate":      api.FlagUpdate{Status: "REJECTED", AdminNote: new("It does not.")},
+	"FlagUpdate.bare": api.FlagUpdate{Status: "REJECTED"},
+	"Review":          api.Review{Feedback: feedback, NGO: api.Reviewer{ID: other, Name: "Ann"}},
+	"Reviewer":        api.Reviewer{ID: other, Name: "Ann", OrganizationName: new("Kitchen")},
+	"Reviewer.bare":   api.Reviewer{},
+	"Ticket": api.Ticket{
+		ID: id, UserID: other, UserEmail: "a@b.c", UserName: "Ann", Subject: "Help", Description: "My bike broke", Status: "RESOLVED",
+		Priority: "HIGH", AdminNote: new("Take ours."), CreatedAt: at, UpdatedAt: at,
+	},
+	"Ticket.bare":        api.Ticket{},
+	"TicketRequest":      api.TicketRequest{Subject: "Help", Description: "My bike broke", Priority: "HIGH"},
+	"TicketUpdate":       api.TicketUpdate{Status: "RESOLVED", AdminNote: new("Take ours.")},
+	"TicketUpdate.bare":  api.TicketUpdate{},
 	"ReasonRequest":      api.ReasonRequest{Reason: "spoiled"},
 	"ReasonRequest.bare": api.ReasonRequest{},
 	"Registration": api.Registration{
@@ -136,6 +164,7 @@ var samples = map[string]any{
 
 var (
 	user     = api.User{ID: id, Email: "ann@example.org", Name: "Ann", Role: "DONOR", IsVerified: true}
+	feedback = api.Feedback{ID: id, Rating: 5, Comment: new("Good <bread>"), DonationID: id, NGOID: other, CreatedAt: at}
 	location = api.Location{Lat: 51.5, Lng: -0.1, Address: "1 High St"}
 	donation = api.Donation{
 		ID: id, Name: "Rolls <fresh> & more", Description: new("Half is rye"), FoodType: "bakery", Quantity: 12.5, Unit: "kg",

@@ -197,6 +197,9 @@ func (w *world) fill(t *testing.T, text string) string {
 		if u := w.users[name]; u != nil {
 			return u.ID
 		}
+		if id := w.voice(t, name); id != "" {
+			return id
+		}
 		return w.donation(t, name)
 	})
 }

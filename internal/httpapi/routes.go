@@ -28,12 +28,27 @@ func (a *API) routes(h huma.API) {
 	route(a, h, signedIn, patch, "/donations/{id}/deliver", "Deliver a donation", a.deliver)
 	route(a, h, signedIn, patch, "/donations/{id}/cancel", "Cancel a donation, with a reason", a.cancel)
 
+	route(a, h, signedIn, post, "/feedback", "Rate a delivered donation", a.giveFeedback)
+	route(a, h, signedIn, get, "/feedback/donation/{id}", "The feedback on a donation", a.reviews)
+	route(a, h, signedIn, get, "/feedback/donor/{id}/average", "The trust score of a donor", a.averageScore)
+	route(a, h, signedIn, post, "/donations/{id}/flag", "Tell the admins that something is wrong with a donation", a.flagDonation)
+	route(a, h, signedIn, get, "/support/tickets", "The caller's support tickets, newest first", a.tickets)
+	route(a, h, signedIn, post, "/support/tickets", "Open a support ticket", a.openTicket)
+
 	route(a, h, signedIn, get, "/events", "What the caller may see of what happened after a position", a.events)
 
 	route(a, h, admins, get, "/admin/pending-ngos", "NGOs that wait for verification", a.pendingNGOs)
 	route(a, h, admins, get, "/admin/users", "All accounts", a.users)
 	route(a, h, admins, patch, "/admin/verify/{id}", "Verify an NGO", a.verifyNGO)
 	route(a, h, admins, patch, "/admin/users/{id}/toggle-status", "Suspend an account or restore it", a.toggleStatus)
+	route(a, h, admins, get, "/admin/donations", "All donations with their donors, newest first", a.allDonations)
+	route(a, h, admins, get, "/admin/tickets", "All support tickets, newest first", a.allTickets)
+	route(a, h, admins, post, "/admin/tickets", "Open a support ticket", a.openTicket)
+	route(a, h, admins, patch, "/admin/tickets/{id}", "Change or answer a support ticket", a.handleTicket)
+	route(a, h, admins, get, "/admin/flagged", "All flags, newest first", a.allFlags)
+	route(a, h, admins, post, "/admin/flagged", "Flag a donation", a.flagByAdmin)
+	route(a, h, admins, patch, "/admin/flagged/{id}", "Decide about a flag", a.decideFlag)
+	route(a, h, admins, get, "/admin/notifications", "What waits for an admin, and the newest donations", a.adminNotifications)
 
 	route(a, h, anyone, get, "/health", "Health of the node and its store", a.getHealth)
 	route(a, h, anyone, get, "/livez", "Whether the process lives", a.livez)

@@ -18,6 +18,7 @@ import (
 	"larder/internal/problem"
 	"larder/internal/query"
 	"larder/internal/store"
+	"larder/internal/voice"
 )
 
 func refusal(c donation.Code, messages ...string) error {
@@ -48,6 +49,11 @@ func TestFrom(t *testing.T) {
 		"e-mail taken":       {store.ErrEmailTaken, 409, "email_taken", "E-mail is already registered", false},
 		"no donation":        {problem.ErrDonationNotFound, 404, "donation_not_found", "Donation not found", false},
 		"no user":            {problem.ErrUserNotFound, 404, "user_not_found", "User not found", false},
+		"no ticket":          {problem.ErrTicketNotFound, 404, "ticket_not_found", "Ticket not found", false},
+		"no flag":            {problem.ErrFlagNotFound, 404, "flag_not_found", "Flag not found", false},
+		"rated already":      {refusal(voice.CodeFeedbackExists, "m"), 400, "feedback_exists", "m", false},
+		"rated early":        {refusal(voice.CodeNotDelivered, "m"), 400, "donation_not_delivered", "m", false},
+		"flagged already":    {refusal(voice.CodeFlagExists, "m"), 400, "flag_exists", "m", false},
 		"too many":           {&auth.RateError{RetryAfter: 90*time.Second + time.Millisecond}, 429, "rate_limited", "Too many attempts, come back in 1m30s", false},
 		"wrong role":         {refusal(donation.CodeWrongRole, "m"), 403, "wrong_role", "m", false},
 		"suspended account":  {refusal(donation.CodeSuspended, "m"), 403, "account_suspended", "m", false},

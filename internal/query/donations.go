@@ -54,6 +54,14 @@ type ListFilter struct {
 // Donations lists donations, newest first, and the cursor of the next page, empty
 // when there is none. A cursor that is none is ErrCursor.
 func (s *Service) Donations(ctx context.Context, f ListFilter) (list []api.Donation, next string, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		list, next, err = donations(ctx, tx, f)
+		return err
+	})
+	return list, next, err
+}
+
+func donations(ctx context.Context, tx *store.Tx, f ListFilter) (list []api.Donation, next string, err error) {
 	limit := f.Limit
 	if limit <= 0 || limit > MaxList {
 		limit = MaxList
@@ -70,41 +78,53 @@ func (s *Service) Donations(ctx context.Context, f ListFilter) (list []api.Donat
 		sf.Boxes = f.Near.Boxes()
 	}
 	now := time.Now()
-	err = s.store.View(ctx, func(tx *store.Tx) error {
-		list, next = []api.Donation{}, ""
-		var last donation.Donation
-		for d, err := range tx.Donations(ctx, sf) {
-			if err != nil {
-				return err
-			}
-			// Overdue and not yet written down: not what was asked for any more.
-			if d.Status = d.StatusAt(now); len(f.Statuses) > 0 && !slices.Contains(f.Statuses, d.Status) {
+	var found []donation.Donation
+	var distances []*float64
+	for d, err := range tx.Donations(ctx, sf) {
+		if err != nil {
+			return nil, "", err
+		}
+		// Overdue and not yet written down: not what was asked for any more.
+		if d.Status = d.StatusAt(now); len(f.Statuses) > 0 && !slices.Contains(f.Statuses, d.Status) {
+			continue
+		}
+		var distance *float64
+		if f.Near != nil {
+			km := geo.Distance(f.Near.Lat, f.Near.Lng, d.Latitude, d.Longitude)
+			if km > f.Near.RadiusKm {
 				continue
 			}
-			var distance *float64
-			if f.Near != nil {
-				km := geo.Distance(f.Near.Lat, f.Near.Lng, d.Latitude, d.Longitude)
-				if km > f.Near.RadiusKm {
-					continue
-				}
-				distance = &km
-			}
-			if len(list) == limit {
-				next = cursor(last)
-				return nil
-			}
-			entry := public.Donation(d)
-			entry.Distance, last = distance, d
-			list = append(list, entry)
+			distance = &km
 		}
-		return nil
-	})
+		if len(found) == limit {
+			last := found[limit-1]
+			next = cursor(last.CreatedAt, last.ID)
+			break
+		}
+		found, distances = append(found, d), append(distances, distance)
+	}
+	list, err = scored(ctx, tx, found)
+	for i := range list {
+		list[i].Distance = distances[i]
+	}
 	return list, next, err
 }
 
-// cursor is the opaque form of a place in the list.
-func cursor(d donation.Donation) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(d.CreatedAt.UnixMilli(), 36) + "." + d.ID))
+// scored are donations in their public form, with the scores of their donors.
+func scored(ctx context.Context, tx *store.Tx, found []donation.Donation) ([]api.Donation, error) {
+	if err := tx.ScoreDonors(ctx, found); err != nil {
+		return nil, err
+	}
+	list := make([]api.Donation, 0, len(found))
+	for _, d := range found {
+		list = append(list, public.Donation(d))
+	}
+	return list, nil
+}
+
+// cursor is the opaque form of a place in a list.
+func cursor(createdAt time.Time, id string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(createdAt.UnixMilli(), 36) + "." + id))
 }
 
 func parseCursor(s string) (store.ListCursor, error) {

@@ -8,7 +8,6 @@ import (
 	"larder/internal/donation"
 	"larder/internal/eventlog"
 	"larder/internal/feed"
-	"larder/internal/public"
 	"larder/internal/store"
 )
 
@@ -37,7 +36,8 @@ func (s *Service) Snapshot(ctx context.Context, view feed.View) (snap Snapshot, 
 		f.Boxes = view.Area.Boxes()
 	}
 	err = s.store.View(ctx, func(tx *store.Tx) error {
-		snap = Snapshot{Items: []api.Donation{}}
+		snap = Snapshot{}
+		var found []donation.Donation
 		if snap.Position, err = tx.Head(ctx); err != nil {
 			return err
 		}
@@ -46,14 +46,16 @@ func (s *Service) Snapshot(ctx context.Context, view feed.View) (snap Snapshot, 
 			case err != nil:
 				return err
 			case !view.Holds(d):
-			case len(snap.Items) == MaxSnapshot:
-				snap.More = true
-				return nil
 			default:
-				snap.Items = append(snap.Items, public.Donation(d))
+				found = append(found, d)
+			}
+			if len(found) > MaxSnapshot {
+				snap.More, found = true, found[:MaxSnapshot]
+				break
 			}
 		}
-		return nil
+		snap.Items, err = scored(ctx, tx, found)
+		return err
 	})
 	return snap, err
 }
