@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"larder/internal/account"
@@ -131,17 +132,46 @@ func (t *Tx) Accounts(ctx context.Context, f AccountFilter) ([]account.Account, 
 }
 
 // AwardKarma adds one row to the ledger and returns the points, or 0 when the
-// same donation, account and reason had been rewarded before.
+// same donation, account and reason are rewarded already. A row that was taken back
+// is given anew.
 func (t *Tx) AwardKarma(ctx context.Context, donationID string, award account.Award, at time.Time) (int, error) {
 	points := award.Reason.Points()
 	res, err := t.tx.ExecContext(ctx, `INSERT INTO karma (donation_id, account_id, reason, points, at)
-		VALUES ($1, $2, $3, $4, $5) ON CONFLICT (donation_id, account_id, reason) DO NOTHING`,
+		VALUES ($1, $2, $3, $4, $5) ON CONFLICT (donation_id, account_id, reason)
+		DO UPDATE SET points = excluded.points, at = excluded.at WHERE karma.points = 0`,
 		donationID, award.AccountID, award.Reason, points, millis(at))
 	if err != nil {
 		return 0, unavailable(err)
 	}
 	n, err := res.RowsAffected()
 	return int(n) * points, unavailable(err)
+}
+
+// TakeKarmaBack takes the karma that donations brought for the given reasons from
+// whoever has it. Its rows stay in the ledger, without points.
+func (t *Tx) TakeKarmaBack(ctx context.Context, reasons []account.Reason, donationIDs ...string) error {
+	if len(reasons) == 0 || len(donationIDs) == 0 {
+		return nil
+	}
+	var args []any
+	marks := func(n int) string {
+		var list strings.Builder
+		for i := range n {
+			fmt.Fprintf(&list, ", $%d", len(args)+i+1)
+		}
+		return "(" + list.String()[2:] + ")"
+	}
+	why := marks(len(reasons))
+	for _, r := range reasons {
+		args = append(args, r)
+	}
+	which := marks(len(donationIDs))
+	for _, id := range donationIDs {
+		args = append(args, id)
+	}
+	_, err := t.tx.ExecContext(ctx, `UPDATE karma SET points = 0
+		WHERE reason IN `+why+` AND donation_id IN `+which+` AND points <> 0`, args...)
+	return unavailable(err)
 }
 
 // Karma is the sum of an account's ledger.

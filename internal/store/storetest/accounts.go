@@ -218,6 +218,63 @@ func karmaOnce(t *testing.T, st *store.Store) {
 	}
 }
 
+func karmaTakenBack(t *testing.T, st *store.Store) {
+	addAccounts(t, st, newAccount("donor", account.Donor), newAccount("ngo", account.NGO), newAccount("rival", account.NGO))
+	addDonations(t, st, newDonation("d1"), newDonation("d2"), newDonation("d3"))
+	award := func(donationID, accountID string, reason account.Reason, when time.Time, want int) {
+		t.Helper()
+		update(t, st, func(tx *store.Tx) error {
+			got, err := tx.AwardKarma(t.Context(), donationID, account.Award{AccountID: accountID, Reason: reason}, when)
+			if got != want {
+				t.Errorf("karma of %s for %s of %s: got %d, want %d", accountID, reason, donationID, got, want)
+			}
+			return err
+		})
+	}
+	takeBack := func(reasons []account.Reason, ids ...string) {
+		t.Helper()
+		update(t, st, func(tx *store.Tx) error { return tx.TakeKarmaBack(t.Context(), reasons, ids...) })
+	}
+	wantKarma := func(when string, want map[string]int) {
+		t.Helper()
+		view(t, st, func(tx *store.Tx) error {
+			for id, want := range want {
+				if got, err := tx.Karma(t.Context(), id); err != nil || got != want {
+					t.Errorf("%s: karma of %s: got %d, %v, want %d", when, id, got, err, want)
+				}
+			}
+			return nil
+		})
+	}
+	for _, id := range []string{"d1", "d2", "d3"} {
+		award(id, "donor", account.ReasonCreate, start, 10)
+		award(id, "ngo", account.ReasonClaim, start, 10)
+	}
+	award("d1", "donor", account.ReasonDonate, start, 30)
+	takeBack(nil, "d1")
+	takeBack([]account.Reason{account.ReasonClaim})
+	wantKarma("nothing was named", map[string]int{"donor": 60, "ngo": 30})
+	takeBack([]account.Reason{account.ReasonClaim}, "d1")
+	takeBack([]account.Reason{account.ReasonClaim}, "d1")
+	wantKarma("the claim of one", map[string]int{"donor": 60, "ngo": 20})
+	takeBack([]account.Reason{account.ReasonCreate, account.ReasonClaim}, "d2", "d3", "d1")
+	wantKarma("all of three, but the delivery", map[string]int{"donor": 30, "ngo": 0})
+
+	award("d1", "rival", account.ReasonClaim, start, 10)
+	later := start.Add(time.Hour)
+	award("d1", "ngo", account.ReasonClaim, later, 10)
+	award("d1", "ngo", account.ReasonClaim, later.Add(time.Hour), 0)
+	wantKarma("given anew", map[string]int{"ngo": 10, "rival": 10})
+	view(t, st, func(tx *store.Tx) error {
+		for since, want := range map[time.Time]int{later: 1, later.Add(time.Millisecond): 0} {
+			if list, err := tx.Leaders(t.Context(), since, account.NGO, 9); err != nil || len(list) != want {
+				t.Errorf("karma since %v: got %v, %v, want that of %d", since, list, err, want)
+			}
+		}
+		return nil
+	})
+}
+
 func karmaConcurrent(t *testing.T, st *store.Store) {
 	addAccounts(t, st, newAccount("donor", account.Donor))
 	addDonations(t, st, newDonation("d1"))

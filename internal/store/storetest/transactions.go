@@ -155,6 +155,9 @@ func viewIsReadOnly(t *testing.T, st *store.Store) {
 			_, err := tx.AwardKarma(t.Context(), "d1", account.Award{AccountID: "donor", Reason: account.ReasonCreate}, start)
 			return err
 		},
+		"TakeKarmaBack": func(tx *store.Tx) error {
+			return tx.TakeKarmaBack(t.Context(), []account.Reason{account.ReasonCreate}, "d1")
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := st.View(t.Context(), statement); err == nil {
