@@ -32,6 +32,7 @@ var may = map[string][]string{
 	"internal/account":  {},
 	"internal/donation": {"internal/account"},
 	"internal/voice":    {"internal/account", "internal/donation"},
+	"internal/impact":   {},
 
 	// What clients get to see of a donation, and who hears of it.
 	"internal/geo":    {},
@@ -49,8 +50,7 @@ var may = map[string][]string{
 		"internal/voice",
 	},
 	"internal/query": {
-		"api", "internal/account", "internal/donation", "internal/eventlog", "internal/feed", "internal/geo", "internal/public",
-		"internal/store", "internal/voice",
+		"api", "internal/account", "internal/donation", "internal/eventlog", "internal/feed", "internal/geo", "internal/impact", "internal/public", "internal/store", "internal/voice",
 	},
 	"internal/timer": {"internal/command", "internal/donation", "internal/store"},
 	"internal/problem": {
@@ -127,6 +127,7 @@ var why = map[string]string{
 	"internal/donation": "the rules are pure: state, command and time in, events or a refusal out",
 	"internal/account":  "the rules are pure: state, command and time in, events or a refusal out",
 	"internal/voice":    "the rules are pure: state, command and time in, the new state or a refusal out",
+	"internal/impact":   "what food comes to depends on the food and the factors alone",
 	"internal/eventlog": "the log must not know who reads it",
 	"internal/store":    "the store must not be able to reach a client before the commit",
 	"internal/command":  "a command writes rows and records; what clients get of them is decided on the way out of the log",
@@ -136,7 +137,7 @@ var why = map[string]string{
 }
 
 // pure packages get time as an argument and do nothing to the world.
-var pure = []string{"internal/account", "internal/donation", "internal/feed", "internal/geo", "internal/voice"}
+var pure = []string{"internal/account", "internal/donation", "internal/feed", "internal/geo", "internal/impact", "internal/voice"}
 
 // testOnly packages must never be linked into the program.
 var testOnly = []string{
