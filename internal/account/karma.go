@@ -4,7 +4,8 @@ package account
 // account and reason at most.
 type Reason string
 
-// The reasons and their points.
+// The reasons and their points. Those for a listing and a claim are taken back when
+// nothing comes of it.
 const (
 	ReasonCreate      Reason = "create"       // 10, donor: listed food
 	ReasonClaim       Reason = "claim"        // 10, NGO: took it

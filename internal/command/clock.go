@@ -32,13 +32,18 @@ func (s *Service) ExpireDue(ctx context.Context) (int, error) {
 		if err != nil {
 			return nil, err
 		}
+		var takesBack []account.Reason // the same of each
+		ids := make([]string, len(due))
 		for i, d := range due {
 			out, err := d.Decide(c, at)
 			if err != nil {
 				return nil, fmt.Errorf("expire donation %s: %w", d.ID, err)
 			}
-			due[i] = out.Donation
+			due[i], ids[i], takesBack = out.Donation, d.ID, out.TakesBack
 			events = append(events, out.Events...)
+		}
+		if err := tx.TakeKarmaBack(ctx, takesBack, ids...); err != nil {
+			return nil, err
 		}
 		return events, tx.SaveExpired(ctx, at, due)
 	})

@@ -117,6 +117,9 @@ func carryOut(ctx context.Context, tx *store.Tx, d donation.Donation, c donation
 func finish(ctx context.Context, tx *store.Tx, out donation.Outcome, callerID string) (Done, error) {
 	done := Done{Donation: out.Donation}
 	at := out.Donation.UpdatedAt
+	if err := tx.TakeKarmaBack(ctx, out.TakesBack, out.Donation.ID); err != nil {
+		return Done{}, err
+	}
 	for _, award := range out.Awards {
 		points, err := tx.AwardKarma(ctx, out.Donation.ID, award, at)
 		if err != nil {

@@ -298,3 +298,29 @@ func TestExpireDue(t *testing.T) {
 		w.wantAgreement()
 	})
 }
+
+// Food that nobody fetches in time earns nothing, for who listed it and for who
+// claimed it; what is on its way does not expire.
+func TestExpiryTakesKarmaBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		soon := func(d *donation.Draft) { d.ExpiryTime = time.Now().Add(time.Hour) }
+		w.list(soon)
+		claimed, carried := w.list(soon), w.list(soon)
+		w.must("ngo", claimed, donation.Claim)
+		w.must("ngo", carried, donation.Claim)
+		w.must("volunteer", carried, donation.PickUp)
+		wantKarma := func(donor, ngo int) {
+			t.Helper()
+			if got := [2]int{w.karma("donor"), w.karma("ngo")}; got != [2]int{donor, ngo} {
+				t.Errorf("karma of donor and NGO: got %v, want %d and %d", got, donor, ngo)
+			}
+		}
+		wantKarma(30, 20)
+		<-time.After(time.Hour)
+		if n, err := w.ExpireDue(w.ctx); n != 2 || err != nil {
+			t.Fatalf("ExpireDue: got %d, %v, want 2", n, err)
+		}
+		wantKarma(10, 10)
+	})
+}

@@ -209,6 +209,7 @@ func (m *model) change(w wish, by *person, d *food, now time.Time) said {
 		d.Status, d.Claimer, d.Claimed = "CLAIMED", w.By, now
 		mine = m.award(d.ID, w.By, "claim", 10)
 	case "release":
+		m.karma[[3]string{d.ID, d.Claimer, "claim"}] = 0
 		d.Status, d.Claimer, d.Claimed = "AVAILABLE", "", time.Time{}
 	case "pick up":
 		d.Status, d.Carrier, d.Picked = "PICKED_UP", w.By, now
@@ -217,6 +218,7 @@ func (m *model) change(w wish, by *person, d *food, now time.Time) said {
 		}
 	case "cancel":
 		d.Status, d.Reason = "CANCELLED", w.Reason
+		m.lost(d)
 	case "deliver":
 		d.Status, d.Deliverer, d.Delivered = "DELIVERED", w.By, now
 		for _, a := range []struct {
@@ -301,6 +303,7 @@ func (m *model) expire(now time.Time) int {
 	for _, d := range due {
 		previous := d.Status
 		d.Status = "EXPIRED"
+		m.lost(d)
 		m.changed(d, previous, "system", "time is over", now)
 	}
 	return len(due)
@@ -352,11 +355,17 @@ func (d *food) said() said { return said{ID: d.ID, Status: d.Status, Version: d.
 // award adds a row to the ledger and returns what it brought.
 func (m *model) award(id, who, why string, points int) int {
 	row := [3]string{id, who, why}
-	if _, had := m.karma[row]; had {
+	if m.karma[row] != 0 {
 		return 0
 	}
 	m.karma[row] = points
 	return points
+}
+
+// lost takes away what food earned that reached nobody.
+func (m *model) lost(d *food) {
+	delete(m.karma, [3]string{d.ID, d.Donor, "create"})
+	delete(m.karma, [3]string{d.ID, d.Claimer, "claim"})
 }
 
 func (m *model) points(who string) (sum int) {

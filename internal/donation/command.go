@@ -106,7 +106,7 @@ func (d Donation) Decide(c Command, now time.Time) (Outcome, error) {
 	if c.Action == Claim {
 		e.Type = EventClaimed
 	}
-	return Outcome{Donation: after, Events: []Event{e}, Awards: awards(c, after)}, nil
+	return Outcome{Donation: after, Events: []Event{e}, Awards: awards(c, after), TakesBack: takesBack(c)}, nil
 }
 
 // authorise refuses who may not give the command for this donation, whatever
@@ -214,7 +214,7 @@ func (d Donation) apply(c Command, to Status, now time.Time) Donation {
 }
 
 // awards are the karma that a command earns. The ledger keeps one row for each
-// donation, account and reason, so that a claim after a release earns nothing.
+// donation, account and reason, so that nothing is earned twice.
 func awards(c Command, after Donation) []account.Award {
 	switch c.Action {
 	case Claim:
@@ -228,6 +228,19 @@ func awards(c Command, after Donation) []account.Award {
 			a = append(a, account.Award{AccountID: after.VolunteerID, Reason: account.ReasonCarry})
 		}
 		return a
+	}
+	return nil
+}
+
+// takesBack are the reasons whose karma a command takes back. Food that reached
+// nobody, and a claim that was given back, earn nothing: else listing and
+// cancelling, or claiming and releasing, would be a way to the top (ADR 0015).
+func takesBack(c Command) []account.Reason {
+	switch c.Action {
+	case Release:
+		return []account.Reason{account.ReasonClaim}
+	case Cancel, Expire:
+		return []account.Reason{account.ReasonCreate, account.ReasonClaim}
 	}
 	return nil
 }

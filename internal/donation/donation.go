@@ -113,9 +113,11 @@ type Event struct {
 
 // Outcome is what a command did: the changed donation, what happened, and the
 // karma that it earns. No events means that nothing changed (a repeated
-// delivery by the same actor).
+// delivery by the same actor). TakesBack are the reasons for which the donation
+// brought karma before that it brings no more, to whomever.
 type Outcome struct {
-	Donation Donation
-	Events   []Event
-	Awards   []account.Award
+	Donation  Donation
+	Events    []Event
+	Awards    []account.Award
+	TakesBack []account.Reason
 }

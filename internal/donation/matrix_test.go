@@ -153,12 +153,14 @@ func wantOutcome(t *testing.T, name string, s state, c cell, got donation.Outcom
 	want := s.donation
 	want.Status, want.Version, want.UpdatedAt = c.to, s.donation.Version+1, s.now
 	var awards []account.Award
+	var takesBack []account.Reason
 	switch c.action {
 	case donation.Claim:
 		want.ClaimedByID, want.ClaimedAt = who.ID, &s.now
 		awards = []account.Award{{AccountID: who.ID, Reason: account.ReasonClaim}}
 	case donation.Release:
 		want.ClaimedByID, want.ClaimedAt, want.EstimatedPickupTime, want.AssignedVolunteerID = "", nil, nil, ""
+		takesBack = []account.Reason{account.ReasonClaim}
 	case donation.PickUp:
 		want.PickedUpAt, want.PickedUpBy = &s.now, who.ID
 		if who.Role == account.Volunteer {
@@ -172,13 +174,16 @@ func wantOutcome(t *testing.T, name string, s state, c cell, got donation.Outcom
 		}
 	case donation.Cancel:
 		want.CancelReason = "a reason"
+		takesBack = []account.Reason{account.ReasonCreate, account.ReasonClaim}
+	case donation.Expire:
+		takesBack = []account.Reason{account.ReasonCreate, account.ReasonClaim}
 	}
 	kind := donation.EventStatusUpdated
 	if c.action == donation.Claim {
 		kind = donation.EventClaimed
 	}
 	outcome := donation.Outcome{
-		Donation: want, Awards: awards,
+		Donation: want, Awards: awards, TakesBack: takesBack,
 		Events: []donation.Event{{Type: kind, Previous: s.donation.Status, By: who.ID, Reason: "a reason", At: s.now, After: want}},
 	}
 	if diff := cmp.Diff(outcome, got); diff != "" {

@@ -181,6 +181,11 @@ func judgeAccounts(e *Evidence) []string {
 				v.add("over capacity: %s takes %s %s with %s and may take %g in a day", a.ID, after.Quantity, after.Unit, s, *a.Capacity)
 			}
 			continue
+		case "AVAILABLE", "CANCELLED", "EXPIRED":
+			delete(awards, award{s.Donation, before.claimedBy, "claim"})
+			if s.Status != "AVAILABLE" { // it reached nobody
+				delete(awards, award{s.Donation, after.donor, "create"})
+			}
 		case "DELIVERED":
 			awards[award{s.Donation, after.donor, "donate"}] = pointsDonate
 			awards[award{s.Donation, after.claimedBy, "receive"}] = pointsReceive

@@ -242,6 +242,38 @@ func TestJudgeSeesEachFault(t *testing.T) {
 	}
 }
 
+// A claim that was given back and food that reached nobody earn nothing.
+func TestKarmaIsTakenBack(t *testing.T) {
+	const eight = 8 // B after its claim
+	for _, c := range []struct {
+		status     string
+		donor, ngo int // karma that is right
+	}{{"AVAILABLE", 50, 0}, {"CANCELLED", 40, 0}, {"EXPIRED", 40, 0}} {
+		e := evidence()
+		e.Sights = append(e.Sights[:eight:eight], verify.Sight{
+			Position: position(8), Name: "donation.status.updated", Donation: "B", Version: 3, Previous: "CLAIMED", Status: c.status,
+			By: "donor", At: noon.Add(8 * time.Second), Sum: 8,
+		})
+		e.Log = append(e.Log[:len(e.Log):len(e.Log)], uint32(len(e.Sights)-1))
+		karma := func() (faults []string) {
+			for _, v := range verify.Judge(e) {
+				if strings.Contains(v, "karma of") {
+					faults = append(faults, v)
+				}
+			}
+			return faults
+		}
+		e.Accounts[0].Karma, e.Accounts[2].Karma = c.donor, c.ngo
+		if got := karma(); len(got) != 0 {
+			t.Errorf("%s: %s", c.status, strings.Join(got, "\n"))
+		}
+		e.Accounts[0].Karma, e.Accounts[2].Karma = c.donor+10, c.ngo+10
+		if got := karma(); len(got) != 2 {
+			t.Errorf("%s: kept karma is not seen: %q", c.status, got)
+		}
+	}
+}
+
 func TestManyFaultsAreBounded(t *testing.T) {
 	e := evidence()
 	for i := range 10_000 {
