@@ -58,6 +58,8 @@ type Profile struct {
 	NextLevelPoints     int      `json:"nextLevelPoints" doc:"Points still missing; 0 at the highest level."`
 	CreatedAt           Time     `json:"createdAt"`
 	UpdatedAt           Time     `json:"updatedAt"`
+
+	ImpactStats ImpactStats `json:"impactStats"`
 }
 
 // Badge is one entry of the catalogue that a profile carries.
@@ -83,7 +85,7 @@ type ProfileUpdate struct {
 	CapacityUnit        *string  `json:"capacityUnit,omitempty" maxLength:"200"`
 	VehicleType         *string  `json:"vehicleType,omitempty" maxLength:"200"`
 	VehicleNumber       *string  `json:"vehicleNumber,omitempty" maxLength:"50"`
-	IsAvailable         *bool    `json:"isAvailable,omitempty"`
+	IsAvailable         *bool    `json:"isAvailable,omitempty" doc:"Whether a volunteer takes trips now; kept for the other roles, and of no effect there."`
 }
 
 // PendingNGO is an NGO that waits for verification, as GET /admin/pending-ngos

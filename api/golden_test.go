@@ -107,7 +107,8 @@ var samples = map[string]any{
 		User: user, OrganizationName: new("Kitchen"), OrganizationType: new("shelter"), Phone: new("1"), Address: new("here"),
 		Latitude: new(51.5), Longitude: new(-0.1), IsActive: true, DailyIntakeCapacity: new(20.0), CurrentIntakeLoad: 5, CapacityUnit: new("kg"),
 		VehicleType: new("van"), VehicleNumber: new("7"), IsAvailable: true, TrustScore: 4.5, KarmaPoints: 60,
-		Badges: []string{"🌱 Newcomer"}, BadgeCatalog: []api.Badge{{ID: "1"}}, Level: 1, NextLevelPoints: 40, CreatedAt: at, UpdatedAt: at,
+		Badges: []string{"🌱 Newcomer"}, BadgeCatalog: []api.Badge{{ID: "1"}}, Level: 1, NextLevelPoints: 40,
+		ImpactStats: api.ImpactStats{TotalDonations: 9, MealsProvided: 29, KgSaved: 12.3, Estimated: true, FactorSet: "uk-1"}, CreatedAt: at, UpdatedAt: at,
 	},
 	"Profile.bare": api.Profile{Badges: []string{}, BadgeCatalog: []api.Badge{}},
 	"ProfileUpdate": api.ProfileUpdate{
@@ -160,6 +161,15 @@ var samples = map[string]any{
 	"Toggled":           api.Toggled{Message: "Done", IsActive: true},
 	"User":              user,
 	"Verified":          api.Verified{Message: "Done", User: user},
+
+	"CommunityStats": api.CommunityStats{
+		TotalDonations: 9, DeliveredDonations: 5, ActiveDonations: 3, MealsProvided: 29, KgRescued: 12.3, CO2Saved: 19.7, TotalDonors: 2,
+		TotalNGOs: 1, TotalVolunteers: 4, KgEstimated: 2.1, UncountedDonations: 1, FactorSet: "uk-1",
+	},
+	"CommunityStats.bare": api.CommunityStats{},
+	"ImpactStats":         api.ImpactStats{TotalDonations: 9, MealsProvided: 29, KgSaved: 12.3, Estimated: true, FactorSet: "uk-1"},
+	"Leader":              api.Leader{ID: id, Name: "Ann", Role: "Donor", Score: 60},
+	"MonthStats":          api.MonthStats{Label: "Jun", Total: 4, Delivered: 1, Claimed: 3, Meals: 29},
 }
 
 var (

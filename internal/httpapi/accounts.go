@@ -174,7 +174,7 @@ func profile(p query.Profile) api.Profile {
 		IsActive: p.Active, DailyIntakeCapacity: p.Capacity, CurrentIntakeLoad: p.IntakeLoad,
 		CapacityUnit: api.Text(p.CapacityUnit), VehicleType: api.Text(p.VehicleType), VehicleNumber: api.Text(p.VehicleNumber),
 		IsAvailable: p.Available, TrustScore: p.Ratings.Mean(), KarmaPoints: p.Karma, Badges: account.Earned(p.Karma),
-		BadgeCatalog: catalog, Level: level, NextLevelPoints: missing,
+		BadgeCatalog: catalog, Level: level, NextLevelPoints: missing, ImpactStats: p.Impact,
 		CreatedAt: api.At(p.CreatedAt), UpdatedAt: api.At(p.UpdatedAt),
 	}
 }

@@ -254,6 +254,10 @@ var changing = []struct {
 	{regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]+`), "<token>"},
 	{regexp.MustCompile(`"[a-z2-7]{12}-\d{12,}[a-w]"`), `"<position>"`},
 	{regexp.MustCompile(`after=[\w-]{20,}`), "after=<cursor>"},
+	// Statistics depend on all that came before; statistics_test.go has their numbers.
+	{regexp.MustCompile(`"(totalDonations|deliveredDonations|activeDonations|mealsProvided|kgRescued|co2Saved|total(?:Donors|NGOs|Volunteers)|kgEstimated|uncountedDonations|kgSaved|score)": [0-9.]+`), `"$1": <number>`},
+	{regexp.MustCompile(`"estimated": (true|false)`), `"estimated": <bool>`},
+	{regexp.MustCompile(`"label": "[A-Z][a-z]{2}"`), `"label": "<month>"`},
 }
 
 // show is a reply in the form of the golden files: what changes from run to run

@@ -28,6 +28,10 @@ func (a *API) routes(h huma.API) {
 	route(a, h, signedIn, patch, "/donations/{id}/deliver", "Deliver a donation", a.deliver)
 	route(a, h, signedIn, patch, "/donations/{id}/cancel", "Cancel a donation, with a reason", a.cancel)
 
+	route(a, h, anyone, get, "/donations/stats/community", "What the whole board came to", a.communityStats)
+	route(a, h, signedIn, get, "/donations/stats/monthly", "The caller's last six months", a.monthlyStats)
+	route(a, h, anyone, get, "/donations/leaderboard", "Who earned the most karma", a.leaderboard)
+
 	route(a, h, signedIn, post, "/feedback", "Rate a delivered donation", a.giveFeedback)
 	route(a, h, signedIn, get, "/feedback/donation/{id}", "The feedback on a donation", a.reviews)
 	route(a, h, signedIn, get, "/feedback/donor/{id}/average", "The trust score of a donor", a.averageScore)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"larder/api"
 	"larder/internal/account"
 	"larder/internal/store"
 	"larder/internal/voice"
@@ -15,10 +16,12 @@ type Profile struct {
 	Karma      int
 	IntakeLoad float64       // today's, in the account's unit
 	Ratings    voice.Ratings // by NGOs
+	Impact     api.ImpactStats
 }
 
 // Profile returns the profile of an account, or store.ErrNotFound.
 func (s *Service) Profile(ctx context.Context, id string) (p Profile, err error) {
+	now := time.Now()
 	err = s.store.View(ctx, func(tx *store.Tx) error {
 		if p.Account, err = tx.Account(ctx, id); err != nil {
 			return err
@@ -26,12 +29,15 @@ func (s *Service) Profile(ctx context.Context, id string) (p Profile, err error)
 		if p.Karma, err = tx.Karma(ctx, id); err != nil {
 			return err
 		}
+		if p.Impact, err = impactOf(ctx, tx, p.Account, now); err != nil {
+			return err
+		}
 		ratings, err := tx.Ratings(ctx, id)
 		if err != nil {
 			return err
 		}
 		p.Ratings = ratings[id]
-		p.IntakeLoad, err = tx.IntakeLoad(ctx, id, p.CapacityUnit, account.DayStart(time.Now(), s.place))
+		p.IntakeLoad, err = tx.IntakeLoad(ctx, id, p.CapacityUnit, account.DayStart(now, s.place))
 		return err
 	})
 	return p, err
