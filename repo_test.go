@@ -30,9 +30,10 @@ var may = map[string][]string{
 
 	// Pure: the standard library and each other, downwards.
 	"internal/account":  {},
-	"internal/donation": {"internal/account"},
+	"internal/donation": {"internal/account", "internal/geo"},
 	"internal/voice":    {"internal/account", "internal/donation"},
 	"internal/impact":   {},
+	"internal/notice":   {"internal/account", "internal/donation"},
 
 	// What clients get to see of a donation, and who hears of it.
 	"internal/geo":    {},
@@ -41,7 +42,7 @@ var may = map[string][]string{
 
 	// Written down, read back.
 	"internal/eventlog": {},
-	"internal/store":    {"internal/account", "internal/donation", "internal/eventlog", "internal/geo", "internal/voice"},
+	"internal/store":    {"internal/account", "internal/donation", "internal/eventlog", "internal/geo", "internal/notice", "internal/voice"},
 
 	// What a request asks for.
 	"internal/auth": {"internal/account", "internal/store"},
@@ -83,10 +84,12 @@ var may = map[string][]string{
 	"internal/verify": {"api", "client", "engineio", "internal/faults", "socketio"},
 
 	// Only tests import these: see testOnly.
-	"internal/store/storetest": {"internal/account", "internal/donation", "internal/eventlog", "internal/geo", "internal/store", "internal/voice"},
-	"internal/testkit":         {anything},
-	"internal/testkit/pgtest":  {},
-	"internal/testkit/wire":    {"engineio", "socketio"},
+	"internal/store/storetest": {
+		"internal/account", "internal/donation", "internal/eventlog", "internal/geo", "internal/notice", "internal/store", "internal/voice",
+	},
+	"internal/testkit":        {anything},
+	"internal/testkit/pgtest": {},
+	"internal/testkit/wire":   {"engineio", "socketio"},
 
 	// A database of one's own, for developers.
 	"test/pg": {"internal/testkit/pgtest"},
@@ -137,7 +140,7 @@ var why = map[string]string{
 }
 
 // pure packages get time as an argument and do nothing to the world.
-var pure = []string{"internal/account", "internal/donation", "internal/feed", "internal/geo", "internal/impact", "internal/voice"}
+var pure = []string{"internal/account", "internal/donation", "internal/feed", "internal/geo", "internal/impact", "internal/notice", "internal/voice"}
 
 // testOnly packages must never be linked into the program.
 var testOnly = []string{

@@ -179,6 +179,9 @@ func TestPointsAndBadges(t *testing.T) {
 		if got := reason.Points(); got != want {
 			t.Errorf("points for %s: got %d, want %d", reason, got, want)
 		}
+		if want > 0 && want < account.LeastPoints {
+			t.Errorf("points for %s: %d, and no reason is said to give less than %d", reason, want, account.LeastPoints)
+		}
 	}
 	for points, want := range map[int]int{-5: 0, 0: 0, 9: 0, 10: 1, 49: 1, 50: 2, 149: 2, 150: 3, 299: 3, 300: 4, 499: 4, 500: 5, 1 << 30: 5} {
 		got := account.Earned(points)

@@ -14,6 +14,9 @@ const (
 	ReasonDonate      Reason = "donate"       // 30, donor: it was delivered
 )
 
+// LeastPoints is the least that a reason gives.
+const LeastPoints = 10
+
 // Points returns the karma for a reason.
 func (r Reason) Points() int {
 	switch r {

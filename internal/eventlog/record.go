@@ -68,14 +68,14 @@ type Audience struct {
 	Everyone bool `json:"everyone,omitempty"`
 	// Users are the accounts that may see it, when not everyone may.
 	Users []string `json:"users,omitempty"`
+	// Roles are those whose accounts may see it as well: who has one of them at the
+	// time of looking, whatever it had when the record was written (ADR 0011).
+	Roles []string `json:"roles,omitempty"`
 }
 
-// Includes says whether the account may see the record.
-func (a Audience) Includes(accountID string) bool {
-	if a.Everyone {
-		return true
-	}
-	return slices.Contains(a.Users, accountID)
+// Includes says whether an account that has a role now may see the record.
+func (a Audience) Includes(accountID, role string) bool {
+	return a.Everyone || slices.Contains(a.Users, accountID) || slices.Contains(a.Roles, role)
 }
 
 // Types of records about accounts. Nobody's feed shows them: they tell the
@@ -99,7 +99,7 @@ const TypeTicketAnswered = "support.ticket.answered"
 // Draft is a record before it has a place in the log.
 type Draft struct {
 	Type     string
-	Subject  string // the id of the donation, account or ticket that it is about
+	Subject  string // the id of the donation, account, ticket or notification that it is about
 	Version  int64  // of the subject after the change; 0 for accounts
 	Audience Audience
 	Payload  json.RawMessage // a JSON object; the position is added when it is read

@@ -133,19 +133,28 @@ func FuzzData(f *testing.F) {
 
 func TestAudience(t *testing.T) {
 	some := eventlog.Audience{Users: []string{"a", "b"}}
+	roles := eventlog.Audience{Roles: []string{"NGO", "VOLUNTEER"}}
 	for name, tc := range map[string]struct {
 		audience eventlog.Audience
 		user     string
+		role     string
 		want     bool
 	}{
-		"everyone":         {eventlog.Audience{Everyone: true}, "x", true},
-		"one of them":      {some, "b", true},
-		"another":          {some, "c", false},
-		"case counts":      {some, "A", false},
-		"nobody":           {eventlog.Audience{}, "a", false},
-		"nobody, empty id": {eventlog.Audience{}, "", false},
+		"everyone":             {eventlog.Audience{Everyone: true}, "x", "DONOR", true},
+		"one of them":          {some, "b", "DONOR", true},
+		"another":              {some, "c", "DONOR", false},
+		"case counts":          {some, "A", "DONOR", false},
+		"nobody":               {eventlog.Audience{}, "a", "DONOR", false},
+		"nobody, empty id":     {eventlog.Audience{}, "", "", false},
+		"one of the roles":     {roles, "x", "NGO", true},
+		"another role":         {roles, "x", "DONOR", false},
+		"no role":              {roles, "x", "", false},
+		"a role is no account": {roles, "NGO", "DONOR", false},
+		"an account, no role":  {some, "c", "a", false},
+		"by name, not by role": {eventlog.Audience{Users: []string{"a"}, Roles: []string{"NGO"}}, "a", "DONOR", true},
+		"by role, not by name": {eventlog.Audience{Users: []string{"a"}, Roles: []string{"NGO"}}, "b", "NGO", true},
 	} {
-		if got := tc.audience.Includes(tc.user); got != tc.want {
+		if got := tc.audience.Includes(tc.user, tc.role); got != tc.want {
 			t.Errorf("%s: got %v, want %v", name, got, tc.want)
 		}
 	}

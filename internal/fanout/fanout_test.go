@@ -85,12 +85,13 @@ func TestPublish(t *testing.T) {
 	if got := f.Position(); got.Seq != 16 {
 		t.Errorf("position after a record for nobody: got %v, want 16", got)
 	}
+	f.Publish(t.Context(), []eventlog.Record{record(17, eventlog.Audience{Users: []string{"a"}, Roles: []string{"NGO", "VOLUNTEER"}})})
 	for name, d := range map[string]*door{"first": first, "second": second} {
 		var got []string
 		for _, m := range d.messages {
 			got = append(got, fmt.Sprint(m.Record.Position.Seq, m.Rooms(feed.Within)))
 		}
-		if want := []string{"11 [everyone narrowed]", "12 [user:a user:b]", "13 []", "15 [everyone narrowed]", "16 []"}; !slices.Equal(got, want) {
+		if want := []string{"11 [everyone narrowed]", "12 [user:a user:b]", "13 []", "15 [everyone narrowed]", "16 []", "17 [user:a role:NGO role:VOLUNTEER]"}; !slices.Equal(got, want) {
 			t.Errorf("%s door: got %q, want %q", name, got, want)
 		}
 	}
@@ -115,7 +116,7 @@ func TestPublish(t *testing.T) {
 }
 
 func TestRoomsOfUsersAndEveryoneDiffer(t *testing.T) {
-	if fanout.RoomUser("everyone") == fanout.RoomEveryone || fanout.RoomUser("a") == fanout.RoomUser("b") {
+	if fanout.RoomUser("everyone") == fanout.RoomEveryone || fanout.RoomUser("a") == fanout.RoomUser("b") || fanout.RoomUser("NGO") == fanout.RoomRole("NGO") {
 		t.Error("two rooms share a name")
 	}
 	d := &door{t: t}

@@ -40,9 +40,13 @@ type form struct {
 	name  string
 }
 
+// RoomRole is the room of all sockets whose accounts have a role.
+func RoomRole(role string) string { return "role:" + role }
+
 // Visible says whether anybody's feed shows the record.
 func (m *Message) Visible() bool {
-	return m.Record.Audience.Everyone || len(m.Record.Audience.Users) > 0
+	a := m.Record.Audience
+	return a.Everyone || len(a.Users) > 0 || len(a.Roles) > 0
 }
 
 // Rooms are where the message goes by a passage. No rooms means nobody.
@@ -61,16 +65,19 @@ func (m *Message) route(views *Views) {
 		for _, u := range a.Users {
 			m.rooms[feed.Within] = append(m.rooms[feed.Within], RoomUser(u))
 		}
+		for _, r := range a.Roles {
+			m.rooms[feed.Within] = append(m.rooms[feed.Within], RoomRole(r))
+		}
 	}
 }
 
-// For is by which passage an account with a view gets the message.
-func (m *Message) For(accountID string, view feed.View) feed.Passage {
+// For is by which passage an account with a role and a view gets the message.
+func (m *Message) For(accountID, role string, view feed.View) feed.Passage {
 	a := m.Record.Audience
 	switch {
-	case !a.Includes(accountID):
+	case !a.Includes(accountID, role):
 		return feed.Outside
-	case !a.Everyone: // its own: no view keeps it out
+	case !a.Everyone: // its own, or its role's: no view keeps it out
 		return feed.Within
 	}
 	return view.Passage(m.Facts)

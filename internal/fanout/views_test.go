@@ -64,8 +64,8 @@ func TestViewsFindWhomARecordTouches(t *testing.T) {
 							rt.Fatalf("view %s of client %d, record %s: passage %d told %t, want passage %d", v.Key(), c, r.Donation, p, got, want)
 						}
 					}
-					if m.For("anybody", v) != want {
-						rt.Fatalf("For: got %d, want %d", m.For("anybody", v), want)
+					if m.For("anybody", "DONOR", v) != want {
+						rt.Fatalf("For: got %d, want %d", m.For("anybody", "DONOR", v), want)
 					}
 				}
 				if !slices.Contains(m.Rooms(feed.Within), fanout.RoomEveryone) || slices.Contains(m.Rooms(feed.Within), fanout.RoomNarrowed) {

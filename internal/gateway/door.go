@@ -12,8 +12,10 @@ import (
 
 	"larder/api"
 	"larder/engineio"
+	"larder/internal/account"
 	"larder/internal/fanout"
 	"larder/internal/feed"
+	"larder/internal/query"
 )
 
 // client is a live client of our own doors: a plain WebSocket or an event stream.
@@ -41,9 +43,20 @@ type client interface {
 // while the client is not live.
 type place struct {
 	accountID string
+	role      account.Role // it is expelled when that changes
 	ticket    *ticket
 	view      feed.View
 	after     int64 // live records up to here were told already
+}
+
+// passage is how the client is told of a message.
+func (p *place) passage(m *fanout.Message) feed.Passage {
+	return m.For(p.accountID, string(p.role), p.view)
+}
+
+// viewer is through whose eyes the client reads the log.
+func (p *place) viewer() query.Viewer {
+	return query.Viewer{AccountID: p.accountID, Role: p.role, View: p.view}
 }
 
 // forms are the bytes of one message for each passage, made when first needed.
@@ -125,7 +138,7 @@ func (d *door) clients(set map[client]struct{}, want func(client) bool) []client
 func (d *door) deliver(m *fanout.Message) {
 	var shared forms
 	for _, c := range d.clients(d.live, func(c client) bool { return m.Record.Position.Seq > c.place().after }) {
-		if p := m.For(c.place().accountID, c.place().view); p != feed.Outside {
+		if p := c.place().passage(m); p != feed.Outside {
 			c.deliver(m, p, &shared)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"larder/api"
+	"larder/internal/account"
 	"larder/internal/auth"
 	"larder/internal/eventlog"
 	"larder/internal/fanout"
@@ -69,7 +70,7 @@ var errGap = fmt.Errorf("%w: replay was overtaken by retention", store.ErrUnavai
 func (g *Gateway) follow(ctx context.Context, c client, id auth.Identity, w wish) error {
 	user := api.FeedUser{ID: id.Account.ID, Role: string(id.Account.Role)}
 	p := c.place()
-	p.accountID, p.view = id.Account.ID, w.view
+	p.accountID, p.role, p.view = id.Account.ID, id.Account.Role, w.view
 	if w.after == "" {
 		g.beginNow(c, api.FeedReady{User: user})
 		return nil
@@ -83,7 +84,7 @@ func (g *Gateway) follow(ctx context.Context, c client, id auth.Identity, w wish
 		if told && g.catchUp(c, after) {
 			return nil
 		}
-		page, err := g.queries.Events(ctx, query.Viewer{AccountID: p.accountID, View: p.view}, after, 0)
+		page, err := g.queries.Events(ctx, p.viewer(), after, 0)
 		switch {
 		case err != nil:
 			return err
@@ -141,7 +142,7 @@ func (g *Gateway) catchUp(c client, after eventlog.Position) (live bool) {
 	g.fan.EnterAfter(after, func(pos eventlog.Position, missed []*fanout.Message) {
 		bytes := 0
 		for _, m := range missed {
-			if m.For(p.accountID, p.view) != feed.Outside {
+			if p.passage(m) != feed.Outside {
 				bytes += len(m.Record.Payload) + len(m.Record.Donation)
 			}
 		}
@@ -149,7 +150,7 @@ func (g *Gateway) catchUp(c client, after eventlog.Position) (live bool) {
 			return
 		}
 		for _, m := range missed {
-			if passage := m.For(p.accountID, p.view); passage != feed.Outside {
+			if passage := p.passage(m); passage != feed.Outside {
 				c.deliver(m, passage, new(forms))
 			}
 		}
@@ -161,7 +162,7 @@ func (g *Gateway) catchUp(c client, after eventlog.Position) (live bool) {
 
 // listener is a live client of any door that changes what it hears.
 type listener struct {
-	accountID string
+	who account.Actor
 	// pause stops everything, inside fanout.Enter.
 	pause func()
 	// tell sends one message.
@@ -200,7 +201,7 @@ func (g *Gateway) narrow(ctx context.Context, l listener, view, old feed.View, s
 			return int(m.Record.Position.Seq - seq)
 		})
 		for _, m := range missed[:later] {
-			if p := m.For(l.accountID, view); p != feed.Outside && !(m.Record.Audience.Everyone && m.Facts.InSnapshot()) {
+			if p := m.For(l.who.ID, string(l.who.Role), view); p != feed.Outside && !(m.Record.Audience.Everyone && m.Facts.InSnapshot()) {
 				l.tell(m, p)
 			}
 		}
@@ -208,7 +209,7 @@ func (g *Gateway) narrow(ctx context.Context, l listener, view, old feed.View, s
 			err = l.answer(api.FeedSubscribed{Position: snap.Position.String(), Items: snap.Items, More: snap.More})
 		}
 		for _, m := range missed[later:] {
-			if p := m.For(l.accountID, view); p != feed.Outside {
+			if p := m.For(l.who.ID, string(l.who.Role), view); p != feed.Outside {
 				l.tell(m, p)
 			}
 		}

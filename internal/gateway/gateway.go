@@ -180,7 +180,7 @@ func (g *Gateway) connected(ctx context.Context, s *socketio.Socket) {
 			g.emitAt(s, pos.String(), api.EventFeedReady, api.FeedReady{
 				Position: pos.String(), Reason: s.RecoveryResult(), User: api.FeedUser{ID: who.ID, Role: string(who.Role)},
 			})
-			g.joinFeed(s, who.ID, feed.View{})
+			g.joinFeed(s, who, feed.View{})
 		})
 	}
 	// A suspension that was delivered between the check of the token and the join
@@ -217,7 +217,8 @@ func (g *Gateway) resume(ctx context.Context, s *socketio.Socket, req api.FeedRe
 		return api.FeedResumed{}, api.NewError(http.StatusBadRequest, api.CodeValidation, "after must be a position")
 	}
 	view, _ := g.fan.Views.Of(s)
-	return g.queries.Resume(ctx, query.Viewer{AccountID: actorOf(s).ID, View: view}, req.After, 0)
+	who := actorOf(s)
+	return g.queries.Resume(ctx, query.Viewer{AccountID: who.ID, Role: who.Role, View: view}, req.After, 0)
 }
 
 // failed tells a client that its message failed, as event and as ack (P-21).

@@ -7,6 +7,7 @@ import (
 
 	"larder/api"
 	"larder/engineio"
+	"larder/internal/account"
 	"larder/internal/eventlog"
 	"larder/internal/fanout"
 	"larder/internal/feed"
@@ -28,8 +29,8 @@ func (g *Gateway) subscribe(ctx context.Context, s *socketio.Socket, req api.Fee
 	ctx, done := detached(ctx)
 	defer done()
 	err := g.narrow(ctx, listener{
-		accountID: who.ID,
-		pause:     func() { g.leaveFeed(s, who.ID) },
+		who:   who,
+		pause: func() { g.leaveFeed(s, who) },
 		tell: func(m *fanout.Message, p feed.Passage) {
 			if ev := m.Event(p); ev != nil {
 				_ = s.Emit(ev) // it has left, or is slow and will come back
@@ -42,7 +43,7 @@ func (g *Gateway) subscribe(ctx context.Context, s *socketio.Socket, req api.Fee
 			g.emitAt(s, snap.Position, api.EventFeedPosition, api.FeedPosition{Position: snap.Position})
 			return nil
 		},
-		resume: func(view feed.View, _ eventlog.Position) { g.joinFeed(s, who.ID, view) },
+		resume: func(view feed.View, _ eventlog.Position) { g.joinFeed(s, who, view) },
 	}, view, old, func(ctx context.Context) error {
 		return g.commands.NarrowFeed(ctx, who.ID, s.ID(), view)
 	})
@@ -54,22 +55,22 @@ func (g *Gateway) subscribe(ctx context.Context, s *socketio.Socket, req api.Fee
 }
 
 // joinFeed puts a socket where its messages go. It is called inside fanout.Enter.
-func (g *Gateway) joinFeed(s *socketio.Socket, accountID string, view feed.View) {
-	rooms := []string{fanout.RoomUser(accountID), fanout.RoomEveryone}
+func (g *Gateway) joinFeed(s *socketio.Socket, who account.Actor, view feed.View) {
+	rooms := []string{fanout.RoomUser(who.ID), fanout.RoomRole(string(who.Role)), fanout.RoomEveryone}
 	if view.Whole() {
 		g.fan.Views.Forget(s)
 	} else {
-		rooms = append(rooms[:1], fanout.RoomNarrowed, g.fan.Views.Watch(s, view))
+		rooms = append(rooms[:2], fanout.RoomNarrowed, g.fan.Views.Watch(s, view))
 	}
 	if err := s.Join(rooms...); err != nil {
 		g.fan.Views.Forget(s)
-		g.log.Error("socket in no room", "user_id", accountID, "err", err)
+		g.log.Error("socket in no room", "user_id", who.ID, "err", err)
 		s.Close("") // it would be silent for ever
 	}
 }
 
 // leaveFeed takes a socket out of all that joinFeed put it in.
-func (g *Gateway) leaveFeed(s *socketio.Socket, accountID string) {
+func (g *Gateway) leaveFeed(s *socketio.Socket, who account.Actor) {
 	_, room := g.fan.Views.Of(s)
-	s.Leave(fanout.RoomEveryone, fanout.RoomNarrowed, fanout.RoomUser(accountID), room)
+	s.Leave(fanout.RoomEveryone, fanout.RoomNarrowed, fanout.RoomUser(who.ID), fanout.RoomRole(string(who.Role)), room)
 }

@@ -17,7 +17,6 @@ import (
 	"larder/engineio"
 	"larder/internal/auth"
 	"larder/internal/problem"
-	"larder/internal/query"
 	"larder/socketio"
 )
 
@@ -187,7 +186,7 @@ func (c *plainConn) answer(ctx context.Context, id auth.Identity, msg []byte) {
 			c.except(f, api.NewError(http.StatusBadRequest, api.CodeValidation, "after must be a position"))
 			return
 		}
-		page, err := c.g.queries.Resume(ctx, query.Viewer{AccountID: c.at.accountID, View: c.at.view}, req.After, 0)
+		page, err := c.g.queries.Resume(ctx, c.at.viewer(), req.After, 0)
 		if err != nil {
 			c.except(f, err)
 			return

@@ -20,6 +20,7 @@ import (
 
 	"larder/api"
 	"larder/engineio"
+	"larder/internal/account"
 	"larder/internal/eventlog"
 	"larder/internal/fanout"
 	"larder/internal/feed"
@@ -281,9 +282,9 @@ func (c *plainConn) narrow(ctx context.Context, f api.Frame, req api.FeedSubscri
 	ctx, done := context.WithTimeout(ctx, lookupTime)
 	defer done()
 	err := c.g.narrow(ctx, listener{
-		accountID: c.at.accountID,
-		pause:     func() { c.g.own.pause(c) },
-		tell:      func(m *fanout.Message, p feed.Passage) { c.deliver(m, p, new(forms)) },
+		who:   account.Actor{ID: c.at.accountID, Role: c.at.role},
+		pause: func() { c.g.own.pause(c) },
+		tell:  func(m *fanout.Message, p feed.Passage) { c.deliver(m, p, new(forms)) },
 		answer: func(s api.FeedSubscribed) error {
 			c.ack(f, s)
 			c.g.tell(c, api.EventFeedPosition, api.FeedPosition{Position: s.Position})

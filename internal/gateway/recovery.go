@@ -120,7 +120,7 @@ func (r *recovery) Replay(ctx context.Context, s *socketio.Socket, _, offset str
 	who := actorOf(s)
 	ctx, done := detached(ctx)
 	defer done()
-	viewer := query.Viewer{AccountID: who.ID}
+	viewer := query.Viewer{AccountID: who.ID, Role: who.Role}
 	if viewer.View, err = r.g.queries.SessionView(ctx, s.ID(), who.ID); err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (r *recovery) Replay(ctx context.Context, s *socketio.Socket, _, offset str
 	entered := false
 	join := func(pos eventlog.Position) {
 		upTo = pos
-		r.g.joinFeed(s, who.ID, viewer.View)
+		r.g.joinFeed(s, who, viewer.View)
 		entered = enter()
 	}
 	recent := r.g.fan.EnterAfter(after, func(pos eventlog.Position, since []*fanout.Message) {
@@ -185,7 +185,7 @@ func (l *replayList) add(ev *socketio.Event, bytes int) error {
 
 func (l *replayList) fromRing(missed []*fanout.Message, viewer query.Viewer) ([]*socketio.Event, error) {
 	for _, m := range missed {
-		if p := m.For(viewer.AccountID, viewer.View); p != feed.Outside {
+		if p := m.For(viewer.AccountID, string(viewer.Role), viewer.View); p != feed.Outside {
 			if err := l.add(m.Event(p), len(m.Record.Payload)); err != nil {
 				return nil, err
 			}

@@ -15,7 +15,7 @@ type eventsInput struct {
 }
 
 func (a *API) events(ctx context.Context, in *eventsInput) (*body[api.FeedResumed], error) {
-	page, err := a.queries.Resume(ctx, query.Viewer{AccountID: caller(ctx).ID}, in.After, in.Limit)
+	page, err := a.queries.Resume(ctx, query.Viewer{AccountID: caller(ctx).ID, Role: caller(ctx).Role}, in.After, in.Limit)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"larder/api"
+	"larder/internal/account"
 	"larder/internal/eventlog"
 	"larder/internal/feed"
 	"larder/internal/store"
@@ -26,13 +27,14 @@ const (
 // Viewer is through whose eyes the log is read.
 type Viewer struct {
 	AccountID string
-	View      feed.View // what a narrowed feed shows; its zero value narrows nothing
+	Role      account.Role // that it has now
+	View      feed.View    // what a narrowed feed shows; its zero value narrows nothing
 }
 
 // passage is what a record means to the viewer.
 func (v Viewer) passage(r eventlog.Record) feed.Passage {
 	switch {
-	case !r.Audience.Includes(v.AccountID):
+	case !r.Audience.Includes(v.AccountID, string(v.Role)):
 		return feed.Outside
 	case !r.Audience.Everyone || v.View.Whole():
 		return feed.Within

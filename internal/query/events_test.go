@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"larder/api"
+	"larder/internal/account"
 	"larder/internal/donation"
 	"larder/internal/eventlog"
 	"larder/internal/public"
@@ -29,7 +30,7 @@ func TestResume(t *testing.T) {
 	if err != nil || !empty.Recovered || empty.More || len(empty.Events) != 0 || empty.Events == nil {
 		t.Errorf("an empty log: got %+v, %v", empty, err)
 	}
-	for i, a := range []eventlog.Audience{everyone, users("ngo"), users("donor"), {}, everyone, users("donor", "ngo"), users("donor")} {
+	for i, a := range []eventlog.Audience{everyone, users("ngo"), users("donor"), {}, everyone, users("donor", "ngo"), {Users: []string{"donor"}, Roles: []string{"VOLUNTEER"}}} {
 		w.append(a, fmt.Sprintf(`{"n":%d}`, i+1))
 	}
 	head, err := w.store.Log().Head(w.ctx)
@@ -37,6 +38,7 @@ func TestResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := func(seq int64) string { return eventlog.Position{Epoch: head.Epoch, Seq: seq}.String() }
+	roles := map[string]account.Role{"ngo": account.NGO, "donor": account.Donor, "helper": account.Volunteer}
 	for name, tc := range map[string]struct {
 		viewer string
 		after  string
@@ -48,6 +50,7 @@ func TestResume(t *testing.T) {
 		"from the beginning":     {"ngo", at(0), 0, api.FeedResumed{Position: at(7), Recovered: true}, "1 2 5 6"},
 		"what an epoch began":    {"ngo", empty.Position, 0, api.FeedResumed{Position: at(7), Recovered: true}, "1 2 5 6"},
 		"for another":            {"donor", "", 0, api.FeedResumed{Position: at(7), Recovered: true}, "1 3 5 6 7"},
+		"for a role":             {"helper", "", 0, api.FeedResumed{Position: at(7), Recovered: true}, "1 5 7"},
 		"for a stranger":         {"x", "", 0, api.FeedResumed{Position: at(7), Recovered: true}, "1 5"},
 		"for nobody":             {"", "", 0, api.FeedResumed{Position: at(7), Recovered: true}, "1 5"},
 		"the rest":               {"ngo", at(5), 0, api.FeedResumed{Position: at(7), Recovered: true}, "6"},
@@ -66,7 +69,7 @@ func TestResume(t *testing.T) {
 		"nearly a position":      {"ngo", at(3) + " ", 0, api.FeedResumed{Position: at(7), Reason: query.ReasonPosition}, ""},
 		"an offset of another":   {"ngo", "1699000000000-0", 0, api.FeedResumed{Position: at(7), Reason: query.ReasonPosition}, ""},
 	} {
-		got, err := w.Resume(w.ctx, query.Viewer{AccountID: tc.viewer}, tc.after, tc.limit)
+		got, err := w.Resume(w.ctx, query.Viewer{AccountID: tc.viewer, Role: roles[tc.viewer]}, tc.after, tc.limit)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

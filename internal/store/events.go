@@ -36,26 +36,26 @@ const appendChunk = 50
 // insertEvents inserts drafts, at least one, and returns their numbers.
 func (t *Tx) insertEvents(ctx context.Context, drafts []eventlog.Draft) ([]int64, error) {
 	var text strings.Builder
-	text.WriteString(`INSERT INTO events (type, subject, version, everyone, users, payload, at, donation, previous) VALUES `)
+	text.WriteString(`INSERT INTO events (type, subject, version, everyone, users, roles, payload, at, donation, previous) VALUES `)
 	var args []any
 	for i, d := range drafts {
 		if !bytes.HasPrefix(d.Payload, []byte("{")) || !bytes.HasSuffix(d.Payload, []byte("}")) || !json.Valid(d.Payload) {
 			return nil, fmt.Errorf("store: bug: payload of %s is no JSON object", d.Type)
 		}
-		users := d.Audience.Users
-		if users == nil {
-			users = []string{}
-		}
-		audience, err := json.Marshal(users)
+		users, err := jsonList(d.Audience.Users)
 		if err != nil {
-			return nil, fmt.Errorf("store: audience: %w", err)
+			return nil, err
+		}
+		roles, err := jsonList(d.Audience.Roles)
+		if err != nil {
+			return nil, err
 		}
 		if i > 0 {
 			text.WriteString(", ")
 		}
 		n := len(args)
-		fmt.Fprintf(&text, "($%d, $%d, $%d, $%d, $%d, $%d, $%d, $%d, $%d)", n+1, n+2, n+3, n+4, n+5, n+6, n+7, n+8, n+9)
-		args = append(args, d.Type, d.Subject, d.Version, d.Audience.Everyone, string(audience), string(d.Payload), millis(d.At),
+		fmt.Fprintf(&text, "($%d, $%d, $%d, $%d, $%d, $%d, $%d, $%d, $%d, $%d)", n+1, n+2, n+3, n+4, n+5, n+6, n+7, n+8, n+9, n+10)
+		args = append(args, d.Type, d.Subject, d.Version, d.Audience.Everyone, users, roles, string(d.Payload), millis(d.At),
 			string(d.Donation), d.Previous)
 	}
 	rows, err := t.tx.QueryContext(ctx, text.String()+` RETURNING seq`, args...)
@@ -76,7 +76,19 @@ func (t *Tx) insertEvents(ctx context.Context, drafts []eventlog.Draft) ([]int64
 	return seqs, unavailable(rows.Err())
 }
 
-const eventColumns = `seq, type, subject, version, everyone, users, payload, at, donation, previous`
+// jsonList is how a list is kept.
+func jsonList(list []string) (string, error) {
+	if len(list) == 0 {
+		return "[]", nil
+	}
+	text, err := json.Marshal(list)
+	if err != nil {
+		return "", fmt.Errorf("store: audience: %w", err)
+	}
+	return string(text), nil
+}
+
+const eventColumns = `seq, type, subject, version, everyone, users, roles, payload, at, donation, previous`
 
 // Head returns the position of the newest record.
 func (t *Tx) Head(ctx context.Context) (eventlog.Position, error) {
@@ -115,14 +127,19 @@ func (t *Tx) records(ctx context.Context, tail string, args ...any) ([]eventlog.
 	var list []eventlog.Record
 	for rows.Next() {
 		r := eventlog.Record{Position: eventlog.Position{Epoch: t.epoch}}
-		var users, payload, about string
+		var users, roles, payload, about string
 		var at int64
-		if err := rows.Scan(&r.Position.Seq, &r.Type, &r.Subject, &r.Version, &r.Audience.Everyone, &users, &payload, &at,
+		if err := rows.Scan(&r.Position.Seq, &r.Type, &r.Subject, &r.Version, &r.Audience.Everyone, &users, &roles, &payload, &at,
 			&about, &r.Previous); err != nil {
 			return nil, unavailable(err)
 		}
 		if err := json.Unmarshal([]byte(users), &r.Audience.Users); err != nil {
 			return nil, fmt.Errorf("store: audience of record %d: %w", r.Position.Seq, err)
+		}
+		if roles != "[]" {
+			if err := json.Unmarshal([]byte(roles), &r.Audience.Roles); err != nil {
+				return nil, fmt.Errorf("store: audience of record %d: %w", r.Position.Seq, err)
+			}
 		}
 		r.Payload, r.At = json.RawMessage(payload), fromMillis(at)
 		if about != "" {

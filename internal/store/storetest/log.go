@@ -33,6 +33,7 @@ func logContent(t *testing.T, st *store.Store) {
 	drafts := []eventlog.Draft{
 		{Type: "a", Subject: "s1", Version: 3, Audience: eventlog.Audience{Everyone: true}, Payload: []byte(`{"n":1}`), At: start},
 		{Type: "b.c", Subject: "s2", Audience: eventlog.Audience{Users: []string{"u1", `u"2`}}, Payload: []byte(`{}`), At: start.Add(time.Second)},
+		{Type: "roles", Subject: "s3", Audience: eventlog.Audience{Users: []string{"u1"}, Roles: []string{"NGO", "VOLUNTEER"}}, Payload: []byte(`{}`), At: start},
 		{Type: "nobody", Subject: "s1", Version: 4, Payload: []byte(`{"text":"žluťoučký 🥖 \" \\ \u0000 '); --"}`), At: time.UnixMilli(0).UTC()},
 	}
 	var at []eventlog.Position
@@ -51,8 +52,8 @@ func logContent(t *testing.T, st *store.Store) {
 	if diff := gocmp.Diff(want, records(t, st, 0, 10), equal); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
 	}
-	if head, err = st.Log().Head(t.Context()); err != nil || head != at[2] {
-		t.Errorf("head: got %v, %v, want %v", head, err, at[2])
+	if head, err = st.Log().Head(t.Context()); err != nil || head != at[3] {
+		t.Errorf("head: got %v, %v, want %v", head, err, at[3])
 	}
 }
 

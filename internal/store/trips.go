@@ -1,0 +1,102 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math"
+	"strings"
+
+	"larder/internal/account"
+	"larder/internal/donation"
+	"larder/internal/geo"
+)
+
+// VolunteersNear returns up to limit volunteers who may be proposed for a trip in
+// an area, the nearest to its middle first: available, active, and with a known
+// place.
+func (t *Tx) VolunteersNear(ctx context.Context, area geo.Area, limit int) ([]donation.Candidate, error) {
+	const rad = math.Pi / 180
+	args := []any{math.Sin(area.Lat * rad), math.Cos(area.Lat * rad), area.Lng * rad, limit}
+	arg := func(v any) string {
+		args = append(args, v)
+		return fmt.Sprintf("$%d", len(args))
+	}
+	var boxes []string
+	for _, b := range area.Boxes() {
+		boxes = append(boxes, "(latitude BETWEEN "+arg(b.MinLat)+" AND "+arg(b.MaxLat)+
+			" AND longitude BETWEEN "+arg(b.MinLng)+" AND "+arg(b.MaxLng)+")")
+	}
+	// The cosine of the distance orders as the distance does.
+	rows, err := t.tx.QueryContext(ctx, `
+		SELECT v.id, v.latitude, v.longitude,
+			(SELECT COUNT(*) FROM donations WHERE status = 'CLAIMED' AND assigned_volunteer_id = v.id) +
+			(SELECT COUNT(*) FROM donations WHERE status = 'PICKED_UP' AND picked_up_by = v.id)
+		FROM (
+			SELECT id, latitude, longitude, sin(radians(latitude)) * $1
+				+ cos(radians(latitude)) * $2 * cos(radians(longitude) - $3) AS nearness
+			FROM accounts
+			WHERE role = 'VOLUNTEER' AND available = TRUE AND active = TRUE AND deleted = FALSE
+				AND latitude IS NOT NULL AND longitude IS NOT NULL AND (`+strings.Join(boxes, " OR ")+`)
+			ORDER BY nearness DESC, id LIMIT $4
+		) v ORDER BY v.nearness DESC, v.id`, args...)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer rows.Close()
+	var list []donation.Candidate
+	for rows.Next() {
+		var c donation.Candidate
+		if err := rows.Scan(&c.ID, &c.Lat, &c.Lng, &c.Trips); err != nil {
+			return nil, unavailable(err)
+		}
+		list = append(list, c)
+	}
+	return list, unavailable(rows.Err())
+}
+
+// Trips yields up to limit donations that are on their way and concern an account,
+// newest first: claimed or picked up, where it is the claimer or carries; and
+// claimed, where it is the proposed volunteer.
+func (t *Tx) Trips(ctx context.Context, accountID string, limit int) iter.Seq2[donation.Donation, error] {
+	return t.donations(ctx, `WHERE id IN (
+			SELECT id FROM donations WHERE claimed_by_id = $1 AND status IN ('CLAIMED', 'PICKED_UP')
+			UNION SELECT id FROM donations WHERE assigned_volunteer_id = $1 AND status = 'CLAIMED'
+			UNION SELECT id FROM donations WHERE picked_up_by = $1 AND status = 'PICKED_UP')
+		ORDER BY created_at DESC, id DESC LIMIT $2`, accountID, limit)
+}
+
+// AccountsOf returns accounts by their ids. An id that nobody has is left out.
+func (t *Tx) AccountsOf(ctx context.Context, ids []string) (map[string]account.Account, error) {
+	if len(ids) == 0 {
+		return map[string]account.Account{}, nil
+	}
+	var marks strings.Builder
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		fmt.Fprintf(&marks, ", $%d", i+1)
+		args[i] = id
+	}
+	rows, err := t.tx.QueryContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id IN (`+marks.String()[2:]+`)`, args...)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer rows.Close()
+	found := map[string]account.Account{}
+	for rows.Next() {
+		a, err := scanAccount(rows)
+		if err != nil {
+			return nil, err
+		}
+		found[a.ID] = a
+	}
+	return found, unavailable(rows.Err())
+}
+
+// KarmaUpTo is the karma of an account, or at least bound if it is more: it reads
+// no more of the ledger than it takes to know.
+func (t *Tx) KarmaUpTo(ctx context.Context, accountID string, bound int) (points int, err error) {
+	err = t.tx.QueryRowContext(ctx, `SELECT COALESCE(SUM(points), 0) FROM (
+		SELECT points FROM karma WHERE account_id = $1 LIMIT $2) AS few`, accountID, bound/account.LeastPoints+1).Scan(&points)
+	return points, unavailable(err)
+}
