@@ -47,6 +47,9 @@ type Badge struct {
 	Points      int
 }
 
+// MostBadgePoints is what the dearest badge takes: more karma earns no other.
+const MostBadgePoints = 500
+
 // Badges are all badges, cheapest first.
 func Badges() []Badge {
 	return []Badge{
@@ -54,7 +57,7 @@ func Badges() []Badge {
 		{"2", "Local Hero", "🦸", "Known in the neighbourhood", 50},
 		{"3", "Champion", "🏆", "Somebody to count on", 150},
 		{"4", "Legend", "⭐", "A pillar of food rescue", 300},
-		{"5", "Superhero", "💫", "Beyond what anybody asked for", 500},
+		{"5", "Superhero", "💫", "Beyond what anybody asked for", MostBadgePoints},
 	}
 }
 
@@ -70,6 +73,17 @@ func Earned(points int) []string {
 		}
 	}
 	return labels
+}
+
+// BadgesBetween returns the badges that karma earns by rising from one sum to
+// another, cheapest first.
+func BadgesBetween(before, after int) (earned []Badge) {
+	for _, b := range Badges() {
+		if before < b.Points && b.Points <= after {
+			earned = append(earned, b)
+		}
+	}
+	return earned
 }
 
 // Level returns the level of so many points, 1 to 5, and the points still

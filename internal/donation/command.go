@@ -51,9 +51,11 @@ var roles = map[Action][]account.Role{
 type Command struct {
 	Action              Action
 	By                  account.Actor
+	ByName              string         // how to call him in texts
 	Reason              string         // Cancel: required; Release: optional
 	EstimatedPickupTime *time.Time     // Claim: optional
 	Intake              account.Intake // Claim: the NGO's capacity and load
+	Volunteer           string         // Claim: to whom the trip is proposed; empty: nobody
 }
 
 // ActionFor returns the action that leads to a wanted status, for clients that
@@ -102,7 +104,7 @@ func (d Donation) Decide(c Command, now time.Time) (Outcome, error) {
 		return Outcome{}, refuse(CodeValidation, "reason is required to cancel a donation")
 	}
 	after := d.apply(c, to, now)
-	e := Event{Type: EventStatusUpdated, Previous: d.Status, By: c.By.ID, Reason: c.Reason, At: now, After: after}
+	e := Event{Type: EventStatusUpdated, Previous: d.Status, By: c.By.ID, ByName: c.ByName, Reason: c.Reason, At: now, Before: d, After: after}
 	if c.Action == Claim {
 		e.Type = EventClaimed
 	}
@@ -197,6 +199,7 @@ func (d Donation) apply(c Command, to Status, now time.Time) Donation {
 	switch c.Action {
 	case Claim:
 		d.ClaimedByID, d.ClaimedAt, d.EstimatedPickupTime = c.By.ID, &now, c.EstimatedPickupTime
+		d.AssignedVolunteerID = c.Volunteer
 	case Release:
 		d.ClaimedByID, d.ClaimedAt, d.EstimatedPickupTime, d.AssignedVolunteerID = "", nil, nil, ""
 	case PickUp:

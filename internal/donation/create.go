@@ -96,7 +96,7 @@ func New(id string, draft Draft, donor account.Account, now time.Time) (Outcome,
 	}
 	return Outcome{
 		Donation: d,
-		Events:   []Event{{Type: EventCreated, By: donor.ID, At: now, After: d}},
+		Events:   []Event{{Type: EventCreated, By: donor.ID, ByName: donor.DisplayName(), At: now, After: d}},
 		Awards:   []account.Award{{AccountID: donor.ID, Reason: account.ReasonCreate}},
 	}, nil
 }

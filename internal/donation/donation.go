@@ -106,8 +106,10 @@ type Event struct {
 	Type     EventType
 	Previous Status // empty for EventCreated
 	By       string // an account's id or account.SystemID
+	ByName   string // how to call him; empty for the clock
 	Reason   string
 	At       time.Time
+	Before   Donation // zero for EventCreated and EventNearExpiry
 	After    Donation
 }
 

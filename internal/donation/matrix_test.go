@@ -108,7 +108,7 @@ func TestMatrix(t *testing.T) {
 			t.Fatalf("the matrix speaks of %s by %s in %s, which the test does not know", c.action, c.actor, c.state)
 		}
 		name := fmt.Sprintf("%s by %s in %s", c.action, c.actor, c.state)
-		out, err := s.donation.Decide(donation.Command{Action: c.action, By: who, Reason: "a reason"}, s.now)
+		out, err := s.donation.Decide(donation.Command{Action: c.action, By: who, ByName: "Somebody", Reason: "a reason", Volunteer: "proposed"}, s.now)
 		if got := word(t, out, err); got != c.want {
 			t.Errorf("%s: got %s (%v), want %s", name, got, err, c.want)
 			continue
@@ -156,7 +156,7 @@ func wantOutcome(t *testing.T, name string, s state, c cell, got donation.Outcom
 	var takesBack []account.Reason
 	switch c.action {
 	case donation.Claim:
-		want.ClaimedByID, want.ClaimedAt = who.ID, &s.now
+		want.ClaimedByID, want.ClaimedAt, want.AssignedVolunteerID = who.ID, &s.now, "proposed"
 		awards = []account.Award{{AccountID: who.ID, Reason: account.ReasonClaim}}
 	case donation.Release:
 		want.ClaimedByID, want.ClaimedAt, want.EstimatedPickupTime, want.AssignedVolunteerID = "", nil, nil, ""
@@ -184,7 +184,7 @@ func wantOutcome(t *testing.T, name string, s state, c cell, got donation.Outcom
 	}
 	outcome := donation.Outcome{
 		Donation: want, Awards: awards, TakesBack: takesBack,
-		Events: []donation.Event{{Type: kind, Previous: s.donation.Status, By: who.ID, Reason: "a reason", At: s.now, After: want}},
+		Events: []donation.Event{{Type: kind, Previous: s.donation.Status, By: who.ID, ByName: "Somebody", Reason: "a reason", At: s.now, Before: s.donation, After: want}},
 	}
 	if diff := cmp.Diff(outcome, got); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", name, diff)

@@ -1,0 +1,64 @@
+package donation_test
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"larder/internal/donation"
+	"larder/internal/geo"
+)
+
+func TestPropose(t *testing.T) {
+	d := donation.Donation{Latitude: 52.52, Longitude: 13.40}
+	at := func(id string, lat float64, trips int) donation.Candidate {
+		return donation.Candidate{ID: id, Lat: lat, Lng: 13.40, Trips: trips}
+	}
+	for name, tc := range map[string]struct {
+		list []donation.Candidate
+		want string
+	}{
+		"nobody":                            {nil, ""},
+		"the only one":                      {[]donation.Candidate{at("a", -52, 7)}, "a"},
+		"the nearest":                       {[]donation.Candidate{at("a", 53, 0), at("b", 52.6, 0), at("c", 52, 0)}, "b"},
+		"of equals the smaller id":          {[]donation.Candidate{at("c", 52.6, 0), at("a", 52.6, 0), at("b", 52.6, 0)}, "a"},
+		"who is free before who has a trip": {[]donation.Candidate{at("a", 52.52, 1), at("b", 52.60, 0)}, "b"}, // 9 km
+		"but not from afar":                 {[]donation.Candidate{at("a", 52.52, 1), at("b", 52.62, 0)}, "a"}, // 11 km
+		"one trip before two":               {[]donation.Candidate{at("a", 52.52, 2), at("b", 52.60, 1)}, "b"},
+	} {
+		id, km, ok := d.Propose(tc.list)
+		if id != tc.want || ok != (tc.want != "") || km < 0 {
+			t.Errorf("%s: got %q, %g km, %t, want %q", name, id, km, ok, tc.want)
+		}
+	}
+	if _, km, _ := d.Propose([]donation.Candidate{at("a", 52.52, 3)}); km != 3*donation.TripPenaltyKm {
+		t.Errorf("three trips at the place: %g km, want %g", km, 3*donation.TripPenaltyKm)
+	}
+}
+
+// TestProposeIsAChoice holds what the choice must be, whatever the candidates and
+// their order: one of them, and none is better.
+func TestProposeIsAChoice(t *testing.T) {
+	candidate := rapid.Custom(func(t *rapid.T) donation.Candidate {
+		return donation.Candidate{
+			ID: rapid.StringMatching("[a-f]{1,3}").Draw(t, "id"), Lat: rapid.SampledFrom([]float64{-90, 0, 1, 52.5, 90}).Draw(t, "lat"),
+			Lng: rapid.Float64Range(-180, 180).Draw(t, "lng"), Trips: rapid.IntRange(0, 3).Draw(t, "trips"),
+		}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		d := donation.Donation{Latitude: rapid.Float64Range(-90, 90).Draw(t, "lat"), Longitude: rapid.Float64Range(-180, 180).Draw(t, "lng")}
+		list := rapid.SliceOfNDistinct(candidate, 1, 8, func(c donation.Candidate) string { return c.ID }).Draw(t, "list")
+		id, km, ok := d.Propose(list)
+		found := false
+		for _, c := range list {
+			cost := geo.Distance(d.Latitude, d.Longitude, c.Lat, c.Lng) + donation.TripPenaltyKm*float64(c.Trips)
+			if found = found || c.ID == id && cost == km; cost < km || cost == km && c.ID < id {
+				t.Fatalf("%+v is better than %s at %g km", c, id, km)
+			}
+		}
+		again, _, _ := d.Propose(rapid.Permutation(list).Draw(t, "order"))
+		if !ok || !found || again != id {
+			t.Fatalf("chose %q (%t), in another order %q", id, ok, again)
+		}
+	})
+}
