@@ -2,7 +2,6 @@ package engineio
 
 import (
 	"errors"
-	"hash/maphash"
 	"net/http"
 	"strconv"
 	"time"
@@ -16,17 +15,6 @@ type poll struct {
 	noopAt time.Time     // while an upgrade is probing: when to end with a noop
 	mark   uint64        // by which it is told from others; 0: it has none
 }
-
-// markOf makes the mark of a poll from the text that the client has put into it,
-// another one for each.
-func markOf(text string) uint64 {
-	if text == "" {
-		return 0
-	}
-	return max(1, maphash.String(markSeed, text))
-}
-
-var markSeed = maphash.MakeSeed()
 
 func (p *poll) nudge() {
 	select {
@@ -109,27 +97,30 @@ func (s *Session) admitPoll(p *poll) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.deadlineLocked(s.srv.clock()) // E-59
-	// Browsers and proxies send a request again whose connection broke before the
-	// answer began. What was in that answer is lost, and nothing but this tells.
-	again := p.mark != 0 && p.mark == s.polled // E-74
 	switch {
 	case s.phase == phaseClosed, s.phase == phaseClosing && (s.held != nil || s.transport != Polling):
 		return refuseUnknownSession
 	case s.transport != Polling:
 		return refuseBadRequest // E-3
+	}
+	switch was := note(&s.repeatsLocked().polls, p.mark); { // E-74
+	case was == isOlder:
+		// The client has the answers to this one and to later ones. Whoever waits
+		// here has nobody to hand anything to.
+		return refuseBadRequest
 	case s.held != nil: // E-26; the held one ends with the close packet
 		s.closeLocked(Cause{ReasonTransportError, errTwoPolls}, farewell{packet: closeMessage})
 		return refuseBadRequest
-	case again && s.phase == phaseOpen:
+	case was == isLatest && s.phase == phaseOpen: // what was in its answer is lost
 		s.closeLocked(Cause{ReasonTransportError, errPollAgain}, farewell{})
 		return refuseUnknownSession
-	case again: // its farewell would come out behind the hole
+	case was == isLatest: // its farewell would come out behind the hole
 		s.abandonLocked()
 		s.phase = phaseClosed
 		s.endLocked()
 		return refuseUnknownSession
 	}
-	s.held, s.polled = p, p.mark
+	s.held = p
 	return nil
 }
 

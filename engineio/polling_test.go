@@ -466,6 +466,46 @@ func TestPollThatComesAgainGetsNoFarewell(t *testing.T) {
 	}
 }
 
+// The first of two equal requests may also be the one that arrives late. To answer it
+// would hand what comes next to nobody, and leave a hole as well (E-74).
+func TestPollThatArrivesLateGetsNothing(t *testing.T) {
+	bubble(t, func(r *rig) {
+		p := r.open()
+		a := r.app(0)
+		send(r, a, "one")
+		r.want(getMarked(r, p, "a"), 200, "4one")
+		send(r, a, "two")
+		r.want(getMarked(r, p, "b"), 200, "4two")
+		send(r, a, "three")
+		r.badRequest(getMarked(r, p, "a"))
+		r.want(getMarked(r, p, "c"), 200, "4three")
+
+		held := make(chan wire.Reply, 1)
+		go func() { held <- getMarked(r, p, "d") }()
+		synctest.Wait()
+		r.badRequest(getMarked(r, p, "b"))
+		send(r, a, "four")
+		r.want(<-held, 200, "4four")
+		r.wantReason(0, "")
+	}, calm)
+}
+
+// A POST that comes again was handed on the first time (E-75).
+func TestPostThatComesAgainIsHandledOnce(t *testing.T) {
+	bubble(t, func(r *rig) {
+		p := r.open()
+		for _, post := range []struct{ mark, body string }{{"a", "4one"}, {"a", "4one"}, {"b", "4two"}, {"a", "4one"}, {"", "4three"}, {"", "4three"}} {
+			target := p.Base + "?EIO=4&transport=polling&sid=" + p.SID + "&t=" + post.mark
+			reply, err := wire.Do(r.Context(), p.Client, http.MethodPost, target, "text/plain;charset=UTF-8", nil, post.body)
+			if err != nil {
+				r.Fatal(err)
+			}
+			r.want(reply, 200, "ok")
+		}
+		r.want(r.get(p), 200, "4one\x1e4two\x1e4three\x1e4three")
+	}, calm)
+}
+
 func TestPollsWithoutMarksAreAllNew(t *testing.T) {
 	bubble(t, func(r *rig) {
 		p := r.open()

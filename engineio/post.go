@@ -60,11 +60,16 @@ func (p *post) end() bool {
 // servePost takes the packets of a client that polls (E-23).
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	p := &post{w: w}
-	if refused := s.admitPost(p); refused != nil {
+	again, refused := s.admitPost(p, markOf(r.URL.Query().Get("t")))
+	switch {
+	case refused != nil:
 		s.srv.refuse(w, r, refused)
 		return
+	case again: // its packets were handed on (E-75)
+		p.answer(s.srv.cfg.WriteTimeout)
+		return
 	}
-	refused := s.takePost(w, r)
+	refused = s.takePost(w, r)
 	// Before the answer, for the client's next POST may follow it at once.
 	s.postEnded(p)
 	switch {
@@ -75,22 +80,24 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// admitPost lets one POST in at a time.
-func (s *Session) admitPost(p *post) *refusal {
+// admitPost lets one POST in at a time, and tells one that has come already.
+func (s *Session) admitPost(p *post, mark uint64) (again bool, refused *refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.deadlineLocked(s.srv.clock()) // E-59
 	switch {
 	case s.phase != phaseOpen:
-		return refuseUnknownSession
+		return false, refuseUnknownSession
 	case s.transport != Polling:
-		return refuseBadRequest // E-3, E-45
+		return false, refuseBadRequest // E-3, E-45
 	case s.posting != nil: // E-27
 		s.closeLocked(Cause{ReasonTransportError, errTwoPosts}, farewell{packet: closeMessage})
-		return refuseBadRequest
+		return false, refuseBadRequest
+	case note(&s.repeatsLocked().posts, mark) != isNew:
+		return true, nil
 	}
 	s.posting = p
-	return nil
+	return false, nil
 }
 
 func (s *Session) postEnded(p *post) {

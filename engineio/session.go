@@ -87,15 +87,14 @@ type Session struct {
 	transport Transport
 	phase     phase
 	upgrade   upgradeStep
-	told      bool  // Receiver.Closed has returned
-	hurried   bool  // the server shuts down: last words have less time
-	receiving bool  // somebody has the receive turn
-	pinged    bool  // a ping is out, deadline is the pong's
-	posting   *post // on polling: it is being read or handed on
-	reading   bool  // on WebSocket: the reader runs; it closes conn when it ends
-	flushing  bool  // a flusher runs, or a writer will come
-	stuck     bool  // a flusher runs, and waits for the peer
-	deflates  bool  // permessage-deflate was negotiated (E-41)
+	told      bool // Receiver.Closed has returned
+	hurried   bool // the server shuts down: last words have less time
+	receiving bool // somebody has the receive turn
+	pinged    bool // a ping is out, deadline is the pong's
+	reading   bool // on WebSocket: the reader runs; it closes conn when it ends
+	flushing  bool // a flusher runs, or a writer will come
+	stuck     bool // a flusher runs, and waits for the peer
+	deflates  bool // permessage-deflate was negotiated (E-41)
 
 	unaccepted bool // guarded by srv.mu
 
@@ -108,7 +107,8 @@ type Session struct {
 	pingedAt time.Duration // when the ping was queued; both by the server's clock
 
 	held     *poll           // on polling: the GET that waits
-	polled   uint64          // mark of the last GET that was taken (E-74); 0: it has none
+	posting  *post           // on polling: it is being read or handed on
+	repeats  *repeats        // on polling: the requests that came last; nil if there were none
 	conn     net.Conn        // on WebSocket
 	raw      syscall.RawConn // under conn; nil if writes must go through conn
 	probe    net.Conn        // a WebSocket that may become conn

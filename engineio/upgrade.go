@@ -171,6 +171,7 @@ func (s *Session) switchTransport(conn net.Conn, frames *frameReader) error {
 	}
 	s.kickLocked() // the held poll, to its 400 (E-44)
 	s.transport = WebSocket
+	s.repeats = nil
 	s.upgrade = upgradeDone
 	s.conn, s.raw, s.deflates, s.probe = conn, frames.raw, frames.deflates, nil
 	s.probes--
