@@ -134,6 +134,13 @@ func accountsByID(t *testing.T, st *store.Store) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("accounts (-want +got):\n%s", diff)
 		}
+		for n := 1; n <= 40; n++ { // however many there are, all are looked at
+			ids := slices.Repeat([]string{"nobody"}, n)
+			ids[n-1] = "org"
+			if got, err := tx.AccountsByID(t.Context(), ids...); err != nil || len(got) != 1 {
+				t.Errorf("%d ids: got %d accounts, %v", n, len(got), err)
+			}
+		}
 		none, err := tx.AccountsByID(t.Context())
 		if len(none) != 0 {
 			t.Errorf("no ids: got %v", none)
