@@ -95,7 +95,7 @@ type Donation struct {
 	Status              string          `json:"status" enum:"AVAILABLE,CLAIMED,PICKED_UP,DELIVERED,EXPIRED,CANCELLED"`
 	DonorID             string          `json:"donorId"`
 	DonorName           string          `json:"donorName"`
-	DonorTrustScore     *float64        `json:"donorTrustScore"`
+	DonorTrustScore     *float64        `json:"donorTrustScore" doc:"The mean rating of the donor, one decimal; null when nobody has rated him."`
 	ClaimedByID         *string         `json:"claimedById"`
 	ClaimedAt           *Time           `json:"claimedAt"`
 	EstimatedPickupTime *Time           `json:"estimatedPickupTime"`

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 
 	"larder/api"
 	"larder/internal/account"
+	"larder/internal/store"
 	"larder/internal/testkit"
 )
 
@@ -348,6 +350,36 @@ func TestAdminsStay(t *testing.T) {
 		if r := w.Get("/admin/users", target.Token); r.Status != 200 {
 			t.Errorf("%s afterwards: %s", name, r)
 		}
+	}
+}
+
+// Every route of the admin area is closed to everybody else, whatever he asks.
+func TestAdminRoutesAreForAdmins(t *testing.T) {
+	w := newWorld(t)
+	w.users["former"] = w.User(account.Admin) // with a token that says so
+	w.Update(func(ctx context.Context, tx *store.Tx) error {
+		a, err := tx.Account(ctx, w.users["former"].ID)
+		if err != nil {
+			return err
+		}
+		a.ChangeRole(account.Donor)
+		return tx.UpdateAccount(ctx, a)
+	})
+	tried := 0
+	for route := range contract {
+		if !strings.Contains(route, " /admin/") {
+			continue
+		}
+		for _, who := range []string{"donor", "ngo", "unverified", "volunteer", "former"} {
+			for _, body := range []any{nil, `{"status":"CLOSED"}`, `{`} {
+				tried++
+				wantRefusal(t, route+" by "+who, w.send(t, route, tc{as: who, body: body}), 403, api.CodeWrongRole)
+			}
+		}
+		wantRefusal(t, route+" by a suspended one", w.send(t, route, tc{as: "suspended"}), 403, api.CodeAccountSuspended)
+	}
+	if tried < 12*5*3 {
+		t.Errorf("tried only %d requests", tried)
 	}
 }
 
