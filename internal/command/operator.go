@@ -52,13 +52,17 @@ func (s *Service) LogOut(ctx context.Context, email string) (account.Account, er
 }
 
 // Delete takes an account away: what it offers is cancelled, what it has claimed
-// is released, and a row that says nothing about anybody is left for history.
+// is released, its tickets go with it, and a row that says nothing about anybody is
+// left for history. Its flags and feedback stay: they are about the food.
 func (s *Service) Delete(ctx context.Context, email string) (account.Account, error) {
 	return s.operate(ctx, "delete", email, func(tx *store.Tx, a *account.Account) (string, error) {
 		if err := keepAdmin(ctx, tx, *a); err != nil {
 			return "", err
 		}
 		if err := letGo(ctx, tx, a.ID); err != nil {
+			return "", err
+		}
+		if err := tx.DeleteTickets(ctx, a.ID); err != nil {
 			return "", err
 		}
 		a.Delete(now())

@@ -326,6 +326,40 @@ func TestTicketAnswered(t *testing.T) {
 	wantCode(t, "resolved after it was closed", err, donation.CodeInvalidTransition)
 }
 
+// What the deleted asked goes with them; what they said about food stays.
+func TestVoicesOfTheDeleted(t *testing.T) {
+	w := newWorld(t)
+	id := w.delivered()
+	if _, err := w.rate("ngo", "", id, 4); err != nil {
+		t.Fatal(err)
+	}
+	for _, by := range []string{"ngo", "donor"} {
+		if _, err := w.OpenTicket(w.ctx, command.By{AccountID: by}, voice.TicketDraft{Subject: by, Description: "d"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Flag(w.ctx, command.By{AccountID: by}, command.Complaint{DonationID: id, Reason: "mould"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.Service.Delete(w.ctx, "ngo@example.org"); err != nil {
+		t.Fatal(err)
+	}
+	w.view(func(tx *store.Tx) error {
+		tickets, err := tx.Tickets(w.ctx, store.VoiceFilter{Limit: 10})
+		if err != nil || len(tickets) != 1 || tickets[0].Subject != "donor" {
+			t.Errorf("tickets: got %+v, %v, want the donor's", tickets, err)
+		}
+		flags, err := tx.Flags(w.ctx, store.VoiceFilter{Limit: 10})
+		if err != nil || len(flags) != 2 {
+			t.Errorf("flags: got %+v, %v, want both", flags, err)
+		}
+		return err
+	})
+	if got := w.donation(id).DonorTrustScore; got == nil || *got != 4 {
+		t.Errorf("score: got %v, want 4", got)
+	}
+}
+
 func TestTheSuspendedSayNothing(t *testing.T) {
 	w := newWorld(t)
 	id := w.delivered()

@@ -239,6 +239,12 @@ func (t *Tx) UpdateTicket(ctx context.Context, k voice.Ticket) error {
 	return changedOne(res, err, ErrNotFound)
 }
 
+// DeleteTickets removes what an account has asked.
+func (t *Tx) DeleteTickets(ctx context.Context, accountID string) error {
+	_, err := t.tx.ExecContext(ctx, `DELETE FROM tickets WHERE account_id = $1`, accountID)
+	return unavailable(err)
+}
+
 // said is where what an account has said of a kind is found.
 var said = map[voice.Kind]string{
 	voice.KindFeedback: `SELECT created_at FROM feedback WHERE ngo_id = $1`,

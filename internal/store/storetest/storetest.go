@@ -84,6 +84,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"voices/ratings and scores":               ratings,
 		"voices/flags, one open for each account": flagsKept,
 		"voices/tickets, filter and pages":        ticketsKept,
+		"voices/tickets are deleted":              ticketsDeleted,
 		"voices/what is left of the deleted":      voicesOfTheDeleted,
 		"voices/how often somebody spoke":         voicesSaid,
 		"voices/what waits for an admin":          backlog,

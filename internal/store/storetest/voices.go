@@ -275,6 +275,21 @@ func ticketsKept(t *testing.T, st *store.Store) {
 	}
 }
 
+func ticketsDeleted(t *testing.T, st *store.Store) {
+	people(t, st)
+	addTickets(t, st, ticket("k1", "ngo", start), ticket("k2", "org", start), ticket("k3", "ngo", start))
+	for range 2 {
+		update(t, st, func(tx *store.Tx) error { return tx.DeleteTickets(t.Context(), "ngo") })
+		view(t, st, func(tx *store.Tx) error {
+			list, err := tx.Tickets(t.Context(), store.VoiceFilter{Limit: 10})
+			if len(list) != 1 || list[0].ID != "k2" {
+				t.Errorf("left: %+v, want k2", list)
+			}
+			return err
+		})
+	}
+}
+
 // voicesOfTheDeleted looks at what is left of somebody who has gone.
 func voicesOfTheDeleted(t *testing.T, st *store.Store) {
 	people(t, st)
