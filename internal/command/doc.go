@@ -1,7 +1,7 @@
 // Package command runs commands: each once, in one transaction.
 //
 // A command loads the account that gives it and what it is about, lets the pure
-// rules of donation and account decide, saves the outcome and appends the
+// rules of donation, account and voice decide, saves the outcome and appends the
 // records of what happened. Rows and records commit together. Only then, and
 // only as a hint, the tailer is woken; no code here ever holds a socket.
 //
@@ -16,7 +16,8 @@
 // # Errors
 //
 // A refusal by the rules is a *donation.Refusal or an error of package account.
-// ErrKeyReused, store.ErrNotFound and store.ErrEmailTaken speak for themselves;
+// Who has said as much as an account may in an hour gets an *auth.RateError, which is
+// never stored. ErrKeyReused, store.ErrNotFound and store.ErrEmailTaken speak for themselves;
 // all else is the store's failure.
 //
 // A Service may be used from many goroutines.
