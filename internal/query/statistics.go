@@ -21,37 +21,39 @@ const (
 func (s *Service) Community(ctx context.Context) (c api.CommunityStats, err error) {
 	now := time.Now()
 	err = s.store.View(ctx, func(tx *store.Tx) error {
-		counts, err := tx.StatusCounts(ctx, now)
-		if err != nil {
-			return err
-		}
 		roles, err := tx.RoleCounts(ctx)
 		if err != nil {
 			return err
 		}
+		overdue, err := tx.Overdue(ctx, now)
+		if err != nil {
+			return err
+		}
 		factors := impact.Default()
+		c = api.CommunityStats{
+			ActiveDonations: -overdue, // they are over, whatever is written down
+			TotalDonors:     roles[account.Donor], TotalNGOs: roles[account.NGO], TotalVolunteers: roles[account.Volunteer],
+			FactorSet: factors.Name,
+		}
 		var sum impact.Impact
-		var uncounted int64
-		for t, err := range tx.Delivered(ctx) {
+		for t, err := range tx.Tallies(ctx) {
 			if err != nil {
 				return err
 			}
-			i := factors.Of(t.Quantity, t.Unit)
-			if i.Uncounted {
-				uncounted += t.Donations
+			c.TotalDonations += t.Donations
+			switch t.Status {
+			case donation.Available, donation.Claimed, donation.PickedUp:
+				c.ActiveDonations += t.Donations
+			case donation.Delivered:
+				c.DeliveredDonations += t.Donations
+				i := factors.Of(t.Quantity, t.Unit)
+				if i.Uncounted {
+					c.UncountedDonations += t.Donations
+				}
+				sum = sum.Plus(i)
 			}
-			sum = sum.Plus(i)
 		}
-		c = api.CommunityStats{
-			DeliveredDonations: counts[donation.Delivered],
-			ActiveDonations:    counts[donation.Available] + counts[donation.Claimed] + counts[donation.PickedUp],
-			MealsProvided:      sum.WholeMeals(), KgRescued: sum.Kg(), CO2Saved: sum.CO2eKg(),
-			TotalDonors: roles[account.Donor], TotalNGOs: roles[account.NGO], TotalVolunteers: roles[account.Volunteer],
-			KgEstimated: sum.EstimatedKg(), UncountedDonations: uncounted, FactorSet: factors.Name,
-		}
-		for _, n := range counts {
-			c.TotalDonations += n
-		}
+		c.MealsProvided, c.KgRescued, c.CO2Saved, c.KgEstimated = sum.WholeMeals(), sum.Kg(), sum.CO2eKg(), sum.EstimatedKg()
 		return nil
 	})
 	return c, err

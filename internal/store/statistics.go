@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"iter"
 	"strings"
@@ -60,10 +59,10 @@ func (t *Tx) TalliesOf(ctx context.Context, accountID string, part Part, starts 
 		WHERE `+string(part)+` = $2 AND `+string(part)+` <> ''`+since+` GROUP BY 1, 2, 3`, args...)
 }
 
-// Delivered adds up all donations that were delivered, by unit, in period 0.
-func (t *Tx) Delivered(ctx context.Context) iter.Seq2[Tally, error] {
-	return t.tallies(ctx, `SELECT 0, 'DELIVERED', unit, COUNT(*), SUM(quantity) FROM donations
-		WHERE status = 'DELIVERED' GROUP BY unit`)
+// Tallies adds up all donations by the status that is written down, in period 0.
+// The order of the index answers it without looking at a row.
+func (t *Tx) Tallies(ctx context.Context) iter.Seq2[Tally, error] {
+	return t.tallies(ctx, `SELECT 0, status, unit, COUNT(*), SUM(quantity) FROM donations GROUP BY unit, status`)
 }
 
 func (t *Tx) tallies(ctx context.Context, query string, args ...any) iter.Seq2[Tally, error] {
@@ -87,41 +86,29 @@ func (t *Tx) tallies(ctx context.Context, query string, args ...any) iter.Seq2[T
 	}
 }
 
-// StatusCounts counts all donations by the status that they have at now.
-func (t *Tx) StatusCounts(ctx context.Context, now time.Time) (map[donation.Status]int64, error) {
-	// Two statements, because each is answered by an index alone.
-	counts, err := countBy[donation.Status](t.tx.QueryContext(ctx, `SELECT status, COUNT(*) FROM donations GROUP BY status`))
-	if err != nil {
-		return nil, err
-	}
-	over, err := countBy[donation.Status](t.tx.QueryContext(ctx, `SELECT status, COUNT(*) FROM donations
-		WHERE status IN ('AVAILABLE', 'CLAIMED') AND expiry_time <= $1 GROUP BY status`, millis(now)))
-	for status, n := range over {
-		counts[status] -= n
-		counts[donation.Expired] += n
-	}
-	return counts, err
+// Overdue counts the donations that are over at now, and not yet written down so.
+func (t *Tx) Overdue(ctx context.Context, now time.Time) (n int64, err error) {
+	err = t.tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM donations
+		WHERE status IN ('AVAILABLE', 'CLAIMED') AND expiry_time <= $1`, millis(now)).Scan(&n)
+	return n, unavailable(err)
 }
 
 // RoleCounts counts the accounts of each role that can sign in.
 func (t *Tx) RoleCounts(ctx context.Context) (map[account.Role]int64, error) {
-	return countBy[account.Role](t.tx.QueryContext(ctx, `SELECT role, COUNT(*) FROM accounts
-		WHERE active = TRUE AND deleted = FALSE GROUP BY role`))
-}
-
-func countBy[K ~string](rows *sql.Rows, err error) (map[K]int64, error) {
+	rows, err := t.tx.QueryContext(ctx, `SELECT role, COUNT(*) FROM accounts
+		WHERE active = TRUE AND deleted = FALSE GROUP BY role`)
 	if err != nil {
 		return nil, unavailable(err)
 	}
 	defer rows.Close()
-	counts := map[K]int64{}
+	counts := map[account.Role]int64{}
 	for rows.Next() {
-		var key K
+		var role account.Role
 		var n int64
-		if err := rows.Scan(&key, &n); err != nil {
+		if err := rows.Scan(&role, &n); err != nil {
 			return nil, unavailable(err)
 		}
-		counts[key] = n
+		counts[role] = n
 	}
 	return counts, unavailable(rows.Err())
 }
@@ -137,14 +124,15 @@ type Leader struct {
 // without karma, those that can't sign in, and admins are left out. role narrows
 // the list; empty is any.
 func (t *Tx) Leaders(ctx context.Context, since time.Time, role account.Role, limit int) ([]Leader, error) {
-	from, args := ``, []any{role, limit}
+	sums, args := `SELECT account_id AS who, SUM(points) AS points FROM karma GROUP BY account_id`, []any{role, limit}
 	if !since.IsZero() {
-		from = ` WHERE at >= $3`
+		// Not by the column itself: SQLite would read the whole ledger in the order of
+		// accounts, and each row of it, instead of the newest end of an index.
+		sums = `SELECT account_id || '' AS who, SUM(points) AS points FROM karma WHERE at >= $3 GROUP BY account_id || ''`
 		args = append(args, millis(since))
 	}
 	rows, err := t.tx.QueryContext(ctx, `SELECT `+accountColumns+`, sums.points FROM
-		(SELECT account_id, SUM(points) AS points FROM karma`+from+` GROUP BY account_id) sums
-		JOIN accounts ON accounts.id = sums.account_id
+		(`+sums+`) sums JOIN accounts ON accounts.id = sums.who
 		WHERE sums.points > 0 AND active = TRUE AND deleted = FALSE AND role <> 'ADMIN' AND ($1 = '' OR role = $1)
 		ORDER BY sums.points DESC, created_at, id LIMIT $2`, args...)
 	if err != nil {
