@@ -326,7 +326,11 @@ func (c *city) deliver(ctx context.Context, carrier *citizen, d api.Donation) er
 		karma = *done.KarmaAwarded
 	}
 	c.tell("%s delivers %s to %s and earns %d karma", carrier.display(), d.Name, c.nameOf(d.ClaimedByID), karma)
-	return nil
+	sum, err := carrier.client.CommunityStats(ctx)
+	if err == nil {
+		c.tell("so far that is %g kg of food, %d meals and %g kg CO2e", sum.KgRescued, sum.MealsProvided, sum.CO2Saved)
+	}
+	return err
 }
 
 func (c *city) cancel(ctx context.Context, donor *citizen, d api.Donation) error {

@@ -20,7 +20,7 @@ func TestDemoIsACityThatLives(t *testing.T) {
 	url := line[strings.Index(line, "http"):]
 	c.stdout.await(t, "password is always larder-demo")
 	command := strings.Fields(c.stdout.await(t, "larder tail --url "+url+" --email "))
-	for _, deed := range []string{"offers", "claims", "picks up", "delivers"} {
+	for _, deed := range []string{"offers", "claims", "picks up", "delivers", "kg of food"} {
 		c.stdout.await(t, deed)
 	}
 
