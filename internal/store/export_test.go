@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"maps"
 	"net"
+	"slices"
+	"strings"
 )
 
 // Pragma reads a setting of one connection for each kind of transaction, so that
@@ -16,6 +19,30 @@ func (t *Tx) Pragma(ctx context.Context, name string) (value string, err error) 
 func (t *Tx) Show(ctx context.Context, name string) (value string, err error) {
 	err = t.tx.QueryRowContext(ctx, `SHOW `+name).Scan(&value)
 	return value, err
+}
+
+// Plans says how SQLite would answer the statements that were run in this
+// transaction for the first time, a line for each step.
+func (t *Tx) Plans(ctx context.Context) (plans []string, err error) {
+	for _, query := range slices.Collect(maps.Keys(t.tx.prepared.wanted)) {
+		rows, err := t.tx.tx.QueryContext(ctx, `EXPLAIN QUERY PLAN `+query, make([]any, strings.Count(query, "$"))...)
+		if err != nil {
+			return nil, err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id, parent, unused int
+			var step string
+			if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+				return nil, err
+			}
+			plans = append(plans, step)
+		}
+		if err := rows.Err(); err != nil {
+			return nil, err
+		}
+	}
+	return plans, nil
 }
 
 // Exec runs a statement that the store has no method for.
