@@ -138,3 +138,38 @@ func TestKarmaCanNotBeFarmed(t *testing.T) {
 		})
 	}
 }
+
+// The intake load is a sum over claims: nothing that is done often or at once
+// leaves a rest, or takes more off than was there.
+func TestIntakeLoadDoesNotDrift(t *testing.T) {
+	w := newWorld(t)
+	load := func() float64 {
+		return testkit.Must[api.Profile](w.Node, w.Get("/auth/profile", w.users["ngo"].Token), 200).CurrentIntakeLoad
+	}
+	d := w.Donate(w.users["donor"], nil)
+	for range 5 {
+		w.Order(w.users["ngo"], d.ID, "claim", nil)
+		if got := load(); got != 12.5 {
+			t.Errorf("after a claim: got %g, want 12.5", got)
+		}
+		w.Order(w.users["ngo"], d.ID, "release", nil)
+	}
+	if got := load(); got != 0 {
+		t.Errorf("after releases: got %g, want 0", got)
+	}
+	w.donation(t, "CLAIMED")
+	id := w.donation(t, "PICKED_UP")
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			call := testkit.Call{Method: "PATCH", Path: "/donations/" + id + "/deliver", Token: w.users["carrier"].Token}
+			if r, err := w.Try(t.Context(), call); err != nil || r.Status != 200 {
+				t.Errorf("delivery: %v, %v", r, err)
+			}
+		})
+	}
+	group.Wait()
+	if got := load(); got != 12.5 {
+		t.Errorf("one claimed, one delivered eight times: got %g, want 12.5", got)
+	}
+}
