@@ -37,7 +37,7 @@ var may = map[string][]string{
 
 	// What clients get to see of a donation, and who hears of it.
 	"internal/geo":    {},
-	"internal/public": {"api", "internal/donation"},
+	"internal/public": {"api", "internal/account", "internal/donation", "internal/notice"},
 	"internal/feed":   {"api", "internal/donation", "internal/eventlog", "internal/geo"},
 
 	// Written down, read back.
@@ -47,8 +47,7 @@ var may = map[string][]string{
 	// What a request asks for.
 	"internal/auth": {"internal/account", "internal/store"},
 	"internal/command": {
-		"api", "internal/account", "internal/auth", "internal/donation", "internal/eventlog", "internal/feed", "internal/public", "internal/store",
-		"internal/voice",
+		"api", "internal/account", "internal/auth", "internal/donation", "internal/eventlog", "internal/feed", "internal/geo", "internal/notice", "internal/public", "internal/store", "internal/voice",
 	},
 	"internal/query": {
 		"api", "internal/account", "internal/donation", "internal/eventlog", "internal/feed", "internal/geo", "internal/impact", "internal/public", "internal/store", "internal/voice",

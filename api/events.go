@@ -8,6 +8,8 @@ const (
 	EventDonationClaimed       = "donation.claimed"
 	EventDonationStatusUpdated = "donation.status.updated"
 	EventDonationNearExpiry    = "donation.near_expiry"
+	EventVolunteerAssigned     = "volunteer.assigned"
+	EventNotification          = "notification"
 	EventFeedReady             = "feed.ready"
 	EventFeedPosition          = "feed.position"
 	EventFeedEntered           = "feed.entered"

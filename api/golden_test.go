@@ -93,6 +93,11 @@ var samples = map[string]any{
 	"Location":        location,
 	"LoggedEvent":     api.LoggedEvent{Position: position, Event: "donation.created", At: at, Data: json.RawMessage(`{}`)},
 	"Login":           api.Login{Email: "a@b.c", Password: "secret"},
+	"Notification": api.Notification{
+		ID: id, UserID: new(other), Title: "Your food was claimed", Message: "Kitchen has claimed Rolls (12.5 kg).", Type: "food_claimed", Read: true,
+		CreatedAt: at, DonationID: new(other), Position: position,
+	},
+	"Notification.bare": api.Notification{Type: "new_food_nearby", CreatedAt: at},
 	"PendingNGO": api.PendingNGO{
 		ID: id, Email: "a@b.c", Name: "Ann", OrganizationName: new("Kitchen"), Phone: new("1"), Address: new("here"),
 		CertificateURL: new("https://example.org/c.pdf"), CreatedAt: at,
@@ -147,6 +152,14 @@ var samples = map[string]any{
 	"TicketUpdate.bare":  api.TicketUpdate{},
 	"ReasonRequest":      api.ReasonRequest{Reason: "spoiled"},
 	"ReasonRequest.bare": api.ReasonRequest{},
+	"VolunteerAssigned": api.VolunteerAssigned{
+		VolunteerID: id, DonationID: other, DonationName: "Rolls", DonorAddress: "1 High St", NGOName: "Kitchen", ID: id, CreatedAt: at, Position: position,
+	},
+	"VolunteerAssigned.log": api.VolunteerAssigned{CreatedAt: at},
+	"Success":               api.Success{Success: true},
+	"Trip":                  api.Trip{Donation: donation, Donor: api.TripDonor{ID: id, Name: "Ann"}},
+	"TripDonor":             api.TripDonor{ID: id, Name: "Ann", OrganizationName: new("Bakery"), Phone: new("1"), Address: new("here")},
+	"TripDonor.bare":        api.TripDonor{ID: id, Name: "Ann"},
 	"Registration": api.Registration{
 		Email: "a@b.c", Password: "secret", Name: "Ann", Role: "NGO", Phone: "1", OrganizationName: "Kitchen", OrganizationType: "shelter", Address: "here",
 	},

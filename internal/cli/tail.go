@@ -255,6 +255,16 @@ func (t *tailer) say(ev client.Event) sentence {
 		if json.Unmarshal(ev.Data, &d) == nil {
 			s = sentence{s.at, d.DonationID, t.name(d.DonationID) + " expires at " + d.ExpiryTime.Local().Format(time.TimeOnly), yellow}
 		}
+	case api.EventVolunteerAssigned:
+		var v api.VolunteerAssigned
+		if json.Unmarshal(ev.Data, &v) == nil {
+			s = sentence{v.CreatedAt.Time, v.DonationID, v.DonationName + " is proposed to " + shortID(v.VolunteerID), cyan}
+		}
+	case api.EventNotification:
+		var v api.Notification
+		if json.Unmarshal(ev.Data, &v) == nil {
+			s.at, s.words, s.colour = v.CreatedAt.Time, v.Title+": "+v.Message, cyan
+		}
 	case api.EventServerDraining:
 		s.words = "the server is going away for a moment"
 	case api.EventException:

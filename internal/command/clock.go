@@ -72,12 +72,13 @@ func (s *Service) AnnounceNearExpiry(ctx context.Context) (int, error) {
 // then writes all records at once.
 func (s *Service) byTheClock(ctx context.Context, change func(tx *store.Tx, at time.Time) ([]donation.Event, error)) (n int, err error) {
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
-		events, err := change(tx, now())
+		at := now()
+		events, err := change(tx, at)
 		n = len(events)
 		if err != nil {
 			return err
 		}
-		return write(ctx, tx, events)
+		return write(ctx, tx, at, events, nil)
 	})
 	if err != nil {
 		return 0, err
@@ -128,4 +129,14 @@ func (s *Service) PruneLog(ctx context.Context, keep time.Duration) (p Pruned, e
 	})
 	p.More = max(p.Records, p.Views) == pruneBatch
 	return p, err
+}
+
+// PruneNotifications removes notifications older than NotificationLife, and returns
+// how many went and whether there may be more.
+func (s *Service) PruneNotifications(ctx context.Context) (n int64, more bool, err error) {
+	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		n, more, err = tx.PruneNotifications(ctx, now().Add(-NotificationLife), pruneBatch)
+		return err
+	})
+	return n, more, err
 }

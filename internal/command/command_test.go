@@ -187,7 +187,7 @@ func (w *world) wantAgreement() {
 	logged := map[string]int64{}
 	for _, r := range w.log("") {
 		if r.Version == 0 {
-			continue // about an account
+			continue // about an account, or what somebody is told
 		}
 		if r.Type == string(donation.EventNearExpiry) { // no change
 			if r.Version != logged[r.Subject] {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"larder/internal/account"
 	"larder/internal/donation"
 	"larder/internal/eventlog"
+	"larder/internal/notice"
 	"larder/internal/public"
 	"larder/internal/store"
 )
@@ -79,12 +81,17 @@ func (s *Service) Do(ctx context.Context, by By, o Order) (Done, error) {
 		if err != nil {
 			return Done{}, err
 		}
-		c := donation.Command{Action: o.Action, By: caller.Actor(), Reason: o.Reason, EstimatedPickupTime: o.EstimatedPickupTime}
+		c := donation.Command{Action: o.Action, By: caller.Actor(), ByName: caller.DisplayName(), Reason: o.Reason, EstimatedPickupTime: o.EstimatedPickupTime}
 		at := now()
 		if o.Action == donation.Claim {
 			c.Intake, err = s.intake(ctx, tx, caller, at)
 			if err != nil {
 				return Done{}, err
+			}
+			if d.StatusAt(at) == donation.Available { // most of a rush for one donation come too late
+				if c.Volunteer, err = proposal(ctx, tx, d); err != nil {
+					return Done{}, err
+				}
 			}
 		}
 		return carryOut(ctx, tx, d, c, at)
@@ -113,18 +120,24 @@ func carryOut(ctx context.Context, tx *store.Tx, d donation.Donation, c donation
 	return finish(ctx, tx, out, c.By.ID)
 }
 
-// finish writes the karma and, last, the records.
+// finish writes the karma, the notifications and, last, the records.
 func finish(ctx context.Context, tx *store.Tx, out donation.Outcome, callerID string) (Done, error) {
 	done := Done{Donation: out.Donation}
 	at := out.Donation.UpdatedAt
 	if err := tx.TakeKarmaBack(ctx, out.TakesBack, out.Donation.ID); err != nil {
 		return Done{}, err
 	}
+	var earned []notice.Notice
 	for _, award := range out.Awards {
 		points, err := tx.AwardKarma(ctx, out.Donation.ID, award, at)
 		if err != nil {
 			return Done{}, err
 		}
+		told, err := badges(ctx, tx, award.AccountID, out.Donation.ID, points)
+		if err != nil {
+			return Done{}, err
+		}
+		earned = append(earned, told...)
 		if award.AccountID == callerID {
 			done.CallerKarma += points
 		}
@@ -132,20 +145,30 @@ func finish(ctx context.Context, tx *store.Tx, out donation.Outcome, callerID st
 			done.DonorKarma += points
 		}
 	}
-	return done, write(ctx, tx, out.Events)
+	return done, write(ctx, tx, at, out.Events, earned)
 }
 
-// write appends events to the log.
-func write(ctx context.Context, tx *store.Tx, events []donation.Event) error {
-	drafts := make([]eventlog.Draft, 0, len(events))
+// write appends what happened at one moment to the log: the events of donations,
+// to whom trips were proposed, and then what somebody is told of it, which it stores.
+func write(ctx context.Context, tx *store.Tx, at time.Time, events []donation.Event, told []notice.Notice) error {
+	var drafts, proposals []eventlog.Draft
+	var notices []notice.Notice
 	for _, e := range events {
 		d, err := record(e)
 		if err != nil {
 			return err
 		}
-		drafts = append(drafts, d)
+		p, err := assigned(e)
+		if err != nil {
+			return err
+		}
+		drafts, proposals, notices = append(drafts, d), append(proposals, p...), append(notices, notice.Of(e)...)
 	}
-	_, err := tx.Append(ctx, drafts...)
+	notifications, err := notify(ctx, tx, at, append(notices, told...))
+	if err != nil {
+		return err
+	}
+	_, err = tx.Append(ctx, slices.Concat(drafts, proposals, notifications)...)
 	return err
 }
 

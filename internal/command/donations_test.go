@@ -114,7 +114,7 @@ func TestWakeComesAfterTheCommit(t *testing.T) {
 	}, time.UTC)
 	id := w.list()
 	w.must("ngo", id, donation.Claim)
-	if want := []int64{1, 2}; !cmp.Equal(seen, want) {
+	if want := []int64{3, 6}; !cmp.Equal(seen, want) {
 		t.Errorf("heads at the wakes: got %v, want %v", seen, want)
 	}
 }

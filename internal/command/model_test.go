@@ -20,6 +20,7 @@ type model struct {
 	karma     map[[3]string]int // donation, account, reason
 	answers   map[[2]string]said
 	events    []fact
+	later     []fact // of the same command: proposals and notifications come behind its events
 }
 
 type person struct {
@@ -27,6 +28,7 @@ type person struct {
 	Verified, Active bool
 	Capacity         float64 // below 0: none
 	Unit             string
+	Away             float64 // km from all food of the model; below 0: nobody knows
 }
 
 type food struct {
@@ -34,6 +36,7 @@ type food struct {
 	Quantity                               float64
 	Created, Expires, Updated              time.Time
 	Claimer, Carrier, Volunteer, Deliverer string
+	Proposed                               string
 	Claimed, Picked, Delivered, Near       time.Time // zero: never
 	Reason                                 string
 	Version                                int64
@@ -44,6 +47,7 @@ type fact struct {
 	Type, Subject, Previous string
 	Version                 int64
 	Everyone                bool
+	To                      string         // accounts and roles, when not everyone
 	Payload                 map[string]any // of donation.created only a part
 	Status                  string         // of the donation that comes with it
 }
@@ -53,6 +57,48 @@ type wish struct {
 	Kind, By, Key, Target, Reason string
 	Draft                         donation.Draft
 	Capacity                      float64
+}
+
+// tell notes that accounts are told something of a donation: each once, nobody of
+// what he did himself.
+func (m *model) tell(by, kind, id string, whom ...string) {
+	told := []string{"", by}
+	for _, who := range whom {
+		if slices.Contains(told, who) {
+			continue
+		}
+		told = append(told, who)
+		m.note(kind, id, who, who)
+	}
+}
+
+func (m *model) note(kind, id, to string, reader any) {
+	m.later = append(m.later, fact{
+		Type: "notification", To: to, Payload: map[string]any{"type": kind, "userId": reader, "donationId": id, "read": false},
+	})
+}
+
+// settle puts what was told behind what happened.
+func (m *model) settle() { m.events, m.later = append(m.events, m.later...), nil }
+
+// propose is to whom a claim proposes its trip: who is nearest, each trip that he
+// has counting as 10 km.
+func (m *model) propose() (best string) {
+	cost := func(who string) float64 {
+		trips := 0
+		for _, d := range m.donations {
+			if d.Status == "CLAIMED" && d.Proposed == who || d.Status == "PICKED_UP" && d.Carrier == who {
+				trips++
+			}
+		}
+		return m.accounts[who].Away + 10*float64(trips)
+	}
+	for who, p := range m.accounts {
+		if p.Active && p.Away >= 0 && (best == "" || cost(who) < cost(best)) {
+			best = who
+		}
+	}
+	return best
 }
 
 // print is what makes it this command and no other.
@@ -154,11 +200,13 @@ func (m *model) create(w wish, by *person, id string, now time.Time) said {
 	}
 	m.donations[id] = d
 	a := d.said()
+	m.note("new_food_nearby", id, "NGO VOLUNTEER", nil)
 	a.CallerKarma = m.award(id, w.By, "create", 10)
 	m.events = append(m.events, fact{
 		Type: "donation.created", Subject: id, Version: 1, Everyone: true, Status: d.Status,
 		Payload: map[string]any{"id": id, "status": "AVAILABLE", "version": 1.0, "donorId": w.By, "expiryTime": wire(d.Expires), "createdAt": wire(now)},
 	})
+	m.settle()
 	return a
 }
 
@@ -202,25 +250,32 @@ func (m *model) wrongState(w wish, d *food, now time.Time) string {
 
 // change does what was found to be allowed.
 func (m *model) change(w wish, by *person, d *food, now time.Time) said {
-	previous := d.Status
+	previous, was := d.Status, *d
 	var mine, donors int
 	switch w.Kind {
 	case "claim":
+		d.Proposed = m.propose() // while it is nobody's trip yet
 		d.Status, d.Claimer, d.Claimed = "CLAIMED", w.By, now
+		m.tell(w.By, "food_claimed", d.ID, d.Donor)
+		m.tell(w.By, "pickup_assigned", d.ID, d.Proposed)
 		mine = m.award(d.ID, w.By, "claim", 10)
 	case "release":
 		m.karma[[3]string{d.ID, d.Claimer, "claim"}] = 0
-		d.Status, d.Claimer, d.Claimed = "AVAILABLE", "", time.Time{}
+		d.Status, d.Claimer, d.Claimed, d.Proposed = "AVAILABLE", "", time.Time{}, ""
+		m.tell(w.By, "claim_released", d.ID, d.Donor, was.Claimer, was.Proposed)
 	case "pick up":
 		d.Status, d.Carrier, d.Picked = "PICKED_UP", w.By, now
 		if by.Role == "VOLUNTEER" {
 			d.Volunteer = w.By
 		}
+		m.tell(w.By, "food_picked_up", d.ID, d.Donor, d.Claimer, d.Proposed)
 	case "cancel":
+		m.tell(w.By, "donation_cancelled", d.ID, d.Donor, d.Claimer, d.Proposed)
 		d.Status, d.Reason = "CANCELLED", w.Reason
 		m.lost(d)
 	case "deliver":
 		d.Status, d.Deliverer, d.Delivered = "DELIVERED", w.By, now
+		m.tell(w.By, "delivery_confirmed", d.ID, d.Donor, d.Claimer, d.Carrier)
 		for _, a := range []struct {
 			who, why string
 			points   int
@@ -238,6 +293,16 @@ func (m *model) change(w wish, by *person, d *food, now time.Time) said {
 		}
 	}
 	m.changed(d, previous, w.By, w.Reason, now)
+	if w.Kind == "claim" && d.Proposed != "" {
+		m.events = append(m.events, fact{
+			Type: "volunteer.assigned", Subject: d.ID, To: strings.Join([]string{d.Proposed, d.Claimer, d.Donor}, " "),
+			Payload: map[string]any{
+				"volunteerId": d.Proposed, "donationId": d.ID, "donationName": "Soup", "donorAddress": "50.00000, 14.00000",
+				"ngoName": w.By, "createdAt": wire(now),
+			},
+		})
+	}
+	m.settle()
 	a := d.said()
 	a.CallerKarma, a.DonorKarma = mine, donors
 	return a
@@ -305,7 +370,9 @@ func (m *model) expire(now time.Time) int {
 		d.Status = "EXPIRED"
 		m.lost(d)
 		m.changed(d, previous, "system", "time is over", now)
+		m.tell("system", "donation_expired", d.ID, d.Donor, d.Claimer, d.Proposed)
 	}
+	m.settle()
 	return len(due)
 }
 
@@ -320,7 +387,9 @@ func (m *model) announce(now time.Time) int {
 			Type: "donation.near_expiry", Subject: d.ID, Previous: d.Status, Version: d.Version, Everyone: true, Status: d.Status,
 			Payload: map[string]any{"donationId": d.ID, "expiryTime": wire(d.Expires)},
 		})
+		m.tell("system", "near_expiry", d.ID, d.Donor, d.Claimer)
 	}
+	m.settle()
 	return len(near)
 }
 
@@ -358,7 +427,13 @@ func (m *model) award(id, who, why string, points int) int {
 	if m.karma[row] != 0 {
 		return 0
 	}
+	before := m.points(who)
 	m.karma[row] = points
+	for _, bound := range []int{10, 50, 150, 300, 500} {
+		if before < bound && before+points >= bound {
+			m.note("badge_earned", id, who, who)
+		}
+	}
 	return points
 }
 

@@ -59,7 +59,7 @@ func (s *Service) Delete(ctx context.Context, email string) (account.Account, er
 		if err := keepAdmin(ctx, tx, *a); err != nil {
 			return "", err
 		}
-		if err := letGo(ctx, tx, a.ID); err != nil {
+		if err := letGo(ctx, tx, *a); err != nil {
 			return "", err
 		}
 		if err := tx.DeleteTickets(ctx, a.ID); err != nil {
@@ -103,15 +103,15 @@ func keepAdmin(ctx context.Context, tx *store.Tx, a account.Account) error {
 // letGo cancels and releases what an account has open, as its own command in the
 // part that it has there: its role may be another by now. What is overdue is left
 // to the clock.
-func letGo(ctx context.Context, tx *store.Tx, accountID string) error {
-	open, err := all(ctx, tx, tx.OpenOf(ctx, accountID))
+func letGo(ctx context.Context, tx *store.Tx, a account.Account) error {
+	open, err := all(ctx, tx, tx.OpenOf(ctx, a.ID))
 	if err != nil {
 		return err
 	}
 	at := now()
 	for _, d := range open {
-		by := account.Actor{ID: accountID, Role: account.Donor, Verified: true, Active: true}
-		c := donation.Command{Action: donation.Cancel, By: by, Reason: "account deleted"}
+		by := account.Actor{ID: a.ID, Role: account.Donor, Verified: true, Active: true}
+		c := donation.Command{Action: donation.Cancel, By: by, ByName: a.DisplayName(), Reason: "account deleted"}
 		switch d.StatusAt(at) {
 		case donation.Available:
 		case donation.Claimed:

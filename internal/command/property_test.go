@@ -93,8 +93,9 @@ var people = map[string]person{
 	"ngo":     {Role: "NGO", Verified: true, Active: true, Capacity: -1},
 	"ngo2":    {Role: "NGO", Verified: true, Active: true, Capacity: 10, Unit: "kg"},
 	"ngo-new": {Role: "NGO", Active: true, Capacity: 8}, "ngo-out": {Role: "NGO", Verified: true, Capacity: -1},
-	"volunteer": {Role: "VOLUNTEER", Verified: true, Active: true, Capacity: -1}, "volunteer2": {Role: "VOLUNTEER", Verified: true, Active: true, Capacity: -1},
-	"admin": {Role: "ADMIN", Verified: true, Active: true, Capacity: -1},
+	"volunteer":  {Role: "VOLUNTEER", Verified: true, Active: true, Capacity: -1, Away: 0.5},
+	"volunteer2": {Role: "VOLUNTEER", Verified: true, Active: true, Capacity: -1, Away: 8},
+	"admin":      {Role: "ADMIN", Verified: true, Active: true, Capacity: -1},
 }
 
 func addPeople(ctx context.Context, tx *store.Tx) error {
@@ -104,6 +105,9 @@ func addPeople(ctx context.Context, tx *store.Tx) error {
 		}
 		if p.Capacity >= 0 {
 			a.Capacity = &p.Capacity
+		}
+		if p.Away > 0 { // north of all food; a degree has 111.2 km
+			a.Available, a.Latitude, a.Longitude = true, new(50+p.Away/111.195), new(14.0)
 		}
 		if err := tx.InsertAccount(ctx, a, ""); err != nil {
 			return err
@@ -140,6 +144,9 @@ func newDriver(t *testing.T, rt *rapid.T) *driver {
 		d.nodes = append(d.nodes, command.NewService(st, nil, func() {}, place))
 	}
 	for id, p := range people {
+		if p.Away == 0 {
+			p.Away = -1
+		}
 		d.model.accounts[id] = &p
 	}
 	return d
@@ -343,7 +350,7 @@ func (d *driver) compareSums() {
 			if err != nil {
 				return err
 			}
-			got := person{Role: string(a.Role), Verified: a.Verified, Active: a.Active, Capacity: -1, Unit: a.CapacityUnit}
+			got := person{Role: string(a.Role), Verified: a.Verified, Active: a.Active, Capacity: -1, Unit: a.CapacityUnit, Away: p.Away}
 			if a.Capacity != nil {
 				got.Capacity = *a.Capacity
 			}
@@ -375,6 +382,21 @@ func (d *driver) compareLog(tx *store.Tx) error {
 		f := fact{Type: r.Type, Subject: r.Subject, Previous: r.Previous, Version: r.Version, Everyone: r.Audience.Everyone}
 		if err := json.Unmarshal(r.Payload, &f.Payload); err != nil {
 			return err
+		}
+		if !r.Audience.Everyone {
+			f.To = strings.Join(append(r.Audience.Users, r.Audience.Roles...), " ")
+		}
+		if r.Type == "notification" {
+			if f.Payload["id"] != r.Subject || f.Payload["createdAt"] != wire(time.Now()) {
+				d.rt.Fatalf("record %v of %s: %v", r.Position, r.Subject, f.Payload)
+			}
+			f.Subject = ""
+			maps.DeleteFunc(f.Payload, func(k string, _ any) bool {
+				return !slices.Contains([]string{"type", "userId", "donationId", "read"}, k)
+			})
+		}
+		if r.Type == "volunteer.assigned" {
+			delete(f.Payload, "id")
 		}
 		if r.Type == "donation.created" {
 			maps.DeleteFunc(f.Payload, func(k string, _ any) bool {
@@ -418,7 +440,8 @@ func asFood(d donation.Donation) *food {
 		ID: d.ID, Donor: d.DonorID, Status: string(d.Status), Unit: d.Unit, Quantity: d.Quantity,
 		Created: d.CreatedAt, Expires: d.ExpiryTime, Updated: d.UpdatedAt,
 		Claimer: d.ClaimedByID, Carrier: d.PickedUpBy, Volunteer: d.VolunteerID, Deliverer: d.DeliveredBy,
-		Claimed: at(d.ClaimedAt), Picked: at(d.PickedUpAt), Delivered: at(d.DeliveredAt), Near: at(d.NearExpiryAt),
+		Proposed: d.AssignedVolunteerID,
+		Claimed:  at(d.ClaimedAt), Picked: at(d.PickedUpAt), Delivered: at(d.DeliveredAt), Near: at(d.NearExpiryAt),
 		Reason: d.CancelReason, Version: d.Version,
 	}
 }

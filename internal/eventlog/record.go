@@ -100,7 +100,7 @@ const TypeTicketAnswered = "support.ticket.answered"
 type Draft struct {
 	Type     string
 	Subject  string // the id of the donation, account, ticket or notification that it is about
-	Version  int64  // of the subject after the change; 0 for accounts
+	Version  int64  // of the donation after the change; 0 for what changes none
 	Audience Audience
 	Payload  json.RawMessage // a JSON object; the position is added when it is read
 	At       time.Time

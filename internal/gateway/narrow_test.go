@@ -74,7 +74,7 @@ func subscribe(d door, id int, wish api.FeedSubscribe) (before []testkit.Event, 
 // asks for something else: P-23, P-26.
 func TestViewsWhileOthersWrite(t *testing.T) {
 	n := testkit.Start(t, testkit.Options{})
-	donor, ngo, reader := n.User(account.Donor), n.User(account.NGO), n.User(account.Volunteer)
+	donor, ngo, reader := n.User(account.Donor), n.User(account.NGO), n.User(account.Donor) // who is told of nothing else
 	start := n.Donate(donor, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()

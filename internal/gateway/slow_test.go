@@ -25,7 +25,7 @@ func TestSlowReaderIsCut(t *testing.T) {
 	for _, kind := range []string{"plain", "socket.io"} {
 		t.Run(kind, func(t *testing.T) {
 			bubble(t, func(t *testing.T, n *testkit.Node) {
-				donor, u := n.User(account.Donor), n.User(account.NGO)
+				donor, u := n.User(account.Donor), n.User(account.Donor)
 				slow, ready, err := doors[kind](t.Context(), n, u)
 				if err != nil {
 					t.Fatal(err)
@@ -92,7 +92,7 @@ func TestClientThatDoesNotReadItsOneEvent(t *testing.T) {
 // not for long for those who do not listen or go on talking.
 func TestShutdown(t *testing.T) {
 	bubble(t, func(t *testing.T, n *testkit.Node) {
-		u, donor := n.User(account.NGO), n.User(account.Donor)
+		u, donor := n.User(account.Admin), n.User(account.Donor)
 		start := testkit.Must[api.FeedResumed](n, n.Get("/events", u.Token), 200).Position
 		socket, _ := n.Watch(u)
 		healthy := n.Plain("", testkit.Bearer(u.Token))

@@ -78,13 +78,13 @@ func (s *events) Next() (testkit.Event, error) {
 // is narrowed by its query: P-37.
 func TestEventStream(t *testing.T) {
 	bubble(t, func(t *testing.T, n *testkit.Node) {
-		donor, ngo := n.User(account.Donor), n.User(account.NGO)
-		live := stream(t, n, ngo, "", nil)
+		donor, ngo, u := n.User(account.Donor), n.User(account.NGO), n.User(account.Admin)
+		live := stream(t, n, u, "", nil)
 		ready := testkit.Expect[api.FeedReady](n, live, api.EventFeedReady)
-		if ready.Recovered || ready.User.ID != ngo.ID || ready.Position == "" {
+		if ready.Recovered || ready.User.ID != u.ID || ready.Position == "" {
 			t.Errorf("feed.ready: %+v", ready)
 		}
-		near := stream(t, n, ngo, "?lat=50&lng=14&radiusKm=10&statuses=AVAILABLE,CLAIMED&foodTypes=soup", nil)
+		near := stream(t, n, u, "?lat=50&lng=14&radiusKm=10&statuses=AVAILABLE,CLAIMED&foodTypes=soup", nil)
 		testkit.Expect[api.FeedReady](n, near, api.EventFeedReady)
 		first := n.Donate(donor, map[string]any{"latitude": 50.0, "longitude": 14.0, "foodType": "Soup"})
 		got := testkit.Expect[api.DonationCreated](n, live, api.EventDonationCreated)
@@ -102,8 +102,8 @@ func TestEventStream(t *testing.T) {
 			t.Errorf("narrowed: %+v", e)
 		}
 		for how, back := range map[string]*events{
-			"after":         stream(t, n, ngo, "?after="+got.Position, nil),
-			"Last-Event-ID": stream(t, n, ngo, "?after=x", http.Header{"Last-Event-Id": {got.Position}}),
+			"after":         stream(t, n, u, "?after="+got.Position, nil),
+			"Last-Event-ID": stream(t, n, u, "?after=x", http.Header{"Last-Event-Id": {got.Position}}),
 		} {
 			if r := testkit.Expect[api.FeedReady](n, back, api.EventFeedReady); !r.Recovered || r.Position != got.Position {
 				t.Errorf("%s: %+v", how, r)
@@ -220,7 +220,7 @@ func TestEventStreamIsDrained(t *testing.T) {
 // A client that stops reading is cut, costs nobody anything, and resumes: P-40.
 func TestEventStreamOfASlowReader(t *testing.T) {
 	bubble(t, func(t *testing.T, n *testkit.Node) {
-		donor, u := n.User(account.Donor), n.User(account.NGO)
+		donor, u := n.User(account.Donor), n.User(account.Admin)
 		s := stream(t, n, u, "", nil)
 		ready := testkit.Expect[api.FeedReady](n, s, api.EventFeedReady)
 		healthy, _ := n.Watch(u)

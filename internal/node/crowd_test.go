@@ -43,7 +43,7 @@ func TestCrowdComesBack(t *testing.T) {
 	donor := n.User(account.Donor)
 	var users []*testkit.User
 	for range 20 {
-		users = append(users, n.User(account.Volunteer))
+		users = append(users, n.User(account.Admin)) // who are told of nothing else
 	}
 	before := make([]*testkit.Socket, size)
 	each(size, func(i int) {

@@ -60,7 +60,7 @@ func leave(t *testing.T, c interface {
 func TestStopWithManyClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := testkit.Start(t, testkit.Options{Network: wire.Listen(), Config: func(c *config.Config) { c.DrainTime = 2 * time.Second }})
-		u, donor := n.User(account.NGO), n.User(account.Donor)
+		u, donor := n.User(account.Admin), n.User(account.Donor)
 		var clients sync.WaitGroup
 		var mu sync.Mutex
 		leavers := map[string][]leaver{}

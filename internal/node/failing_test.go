@@ -28,7 +28,7 @@ type board struct {
 func newBoard(t *testing.T, folder string) *board {
 	n := testkit.Start(t, testkit.Options{DataDir: folder})
 	b := &board{Node: n, t: t, donor: n.User(account.Donor), known: map[string]bool{}}
-	b.live, _ = n.Watch(n.User(account.NGO))
+	b.live, _ = n.Watch(n.User(account.Admin))
 	b.wantHealed("before")
 	return b
 }

@@ -21,7 +21,8 @@ func TestClaimAndRestart(t *testing.T) {
 			o := testkit.Options{DataDir: t.TempDir(), Database: database(t)}
 			n := testkit.Start(t, o)
 			donor, ngo := n.User(account.Donor), n.User(account.NGO)
-			watcher, before := n.Watch(donor)
+			admin := n.User(account.Admin) // who is told of nothing else
+			watcher, before := n.Watch(admin)
 			d := n.Donate(donor, nil)
 			testkit.Expect[api.DonationCreated](n, watcher, api.EventDonationCreated)
 			n.Order(ngo, d.ID, "claim", nil)
@@ -33,11 +34,11 @@ func TestClaimAndRestart(t *testing.T) {
 			}
 
 			n = testkit.Start(t, o)
-			missed := testkit.Must[api.FeedResumed](n, n.Get("/events?after="+before.Position, donor.Token), http.StatusOK)
+			missed := testkit.Must[api.FeedResumed](n, n.Get("/events?after="+before.Position, admin.Token), http.StatusOK)
 			if !missed.Recovered || len(missed.Events) != 2 {
 				t.Errorf("after the restart: %+v, want the two events since %s", missed, before.Position)
 			}
-			watcher, _ = n.Watch(donor)
+			watcher, _ = n.Watch(admin)
 			n.Order(ngo, d.ID, "release", nil)
 			testkit.Expect[api.DonationStatusUpdated](n, watcher, api.EventDonationStatusUpdated)
 		})
@@ -50,8 +51,9 @@ func TestTwoNodesOnOneDatabase(t *testing.T) {
 	database := pgtest.Database(t)
 	first, second := testkit.Start(t, testkit.Options{Database: database}), testkit.Start(t, testkit.Options{Database: database})
 	donor, ngo := first.User(account.Donor), first.User(account.NGO)
-	here, _ := first.Watch(donor)
-	there, ready := second.Watch(donor)
+	admin := first.User(account.Admin)
+	here, _ := first.Watch(admin)
+	there, ready := second.Watch(admin)
 	d := first.Donate(donor, nil)
 	begun := time.Now()
 	first.Order(ngo, d.ID, "claim", nil)
@@ -80,7 +82,7 @@ func TestTwoNodesOnOneDatabase(t *testing.T) {
 			}
 		}
 	}
-	page := testkit.Must[api.FeedResumed](second, second.Get("/events?after="+ready.Position, donor.Token), http.StatusOK)
+	page := testkit.Must[api.FeedResumed](second, second.Get("/events?after="+ready.Position, admin.Token), http.StatusOK)
 	if want := 2 + 2*due; len(page.Events) != want {
 		t.Errorf("the log has %d events since, want %d: each expiry once", len(page.Events), want)
 	}

@@ -1,5 +1,5 @@
-// Package public gives the form in which every client sees a donation: in
-// answers, in snapshots, and in the log, which keeps what was shown.
+// Package public gives the forms in which clients see donations and what goes with
+// them: in answers, in snapshots, and in the log, which keeps what was shown.
 //
 // It is pure and holds no state.
 package public
@@ -8,8 +8,27 @@ import (
 	"encoding/json"
 
 	"larder/api"
+	"larder/internal/account"
 	"larder/internal/donation"
+	"larder/internal/notice"
 )
+
+// Notification is a notification as a reader sees it. reader is empty where it is
+// not told for one account.
+func Notification(n notice.Notification, reader string) api.Notification {
+	return api.Notification{
+		ID: n.ID, UserID: api.Text(reader), Title: n.Title, Message: n.Message, Type: n.Type, Read: n.Read,
+		CreatedAt: api.At(n.CreatedAt), DonationID: api.Text(n.DonationID),
+	}
+}
+
+// TripDonor is what those who fetch food learn about its donor. An e-mail address
+// is not needed for that.
+func TripDonor(a account.Account) api.TripDonor {
+	return api.TripDonor{
+		ID: a.ID, Name: a.Name, OrganizationName: api.Text(a.OrganizationName), Phone: api.Text(a.Phone), Address: api.Text(a.Address),
+	}
+}
 
 // Donation is a donation as every client sees it.
 func Donation(d donation.Donation) api.Donation {

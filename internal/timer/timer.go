@@ -1,6 +1,6 @@
 // Package timer does what happens by itself: donations are announced when they
 // expire soon and expire at their second, and what is old goes: idempotency keys,
-// records of the log.
+// records of the log, notifications.
 //
 // A time-driven change is a command of the clock, through the same path as
 // everybody's: in one transaction with its records. What was due while no node
@@ -144,7 +144,14 @@ func (t *Timer) forget(ctx context.Context) (time.Duration, error) {
 		}
 		t.pruned = command.Pruned{}
 	}
-	err := t.commands.ForgetKeys(ctx)
+	n, more, err := t.commands.PruneNotifications(ctx)
+	if n > 0 {
+		t.log.Info("notifications pruned", "count", n, "older_than", command.NotificationLife.String())
+	}
+	if err != nil || more {
+		return 0, err
+	}
+	err = t.commands.ForgetKeys(ctx)
 	if err == nil {
 		t.forgot = time.Now()
 	}
