@@ -200,6 +200,9 @@ func (w *world) fill(t *testing.T, text string) string {
 		if id := w.voice(t, name); id != "" {
 			return id
 		}
+		if name == "NOTIFICATION" {
+			return w.notification(t)
+		}
 		return w.donation(t, name)
 	})
 }

@@ -28,6 +28,11 @@ func (a *API) routes(h huma.API) {
 	route(a, h, signedIn, patch, "/donations/{id}/deliver", "Deliver a donation", a.deliver)
 	route(a, h, signedIn, patch, "/donations/{id}/cancel", "Cancel a donation, with a reason", a.cancel)
 
+	route(a, h, signedIn, get, "/donations/my-deliveries", "What the caller claims, carries or is proposed for, newest first", a.myDeliveries)
+	route(a, h, signedIn, get, "/notifications", "What the caller was told, newest first", a.notifications)
+	route(a, h, signedIn, patch, "/notifications/read-all", "Mark all notifications as read", a.readNotifications)
+	route(a, h, signedIn, patch, "/notifications/{id}/read", "Mark a notification as read", a.readNotification)
+
 	route(a, h, anyone, get, "/donations/stats/community", "What the whole board came to", a.communityStats)
 	route(a, h, signedIn, get, "/donations/stats/monthly", "The caller's last six months", a.monthlyStats)
 	route(a, h, anyone, get, "/donations/leaderboard", "Who earned the most karma", a.leaderboard)

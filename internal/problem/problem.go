@@ -50,14 +50,16 @@ var statusRules = []statusRule{
 	{ErrUserNotFound, 404, api.CodeUserNotFound, "User not found"},
 	{ErrTicketNotFound, 404, api.CodeTicketNotFound, "Ticket not found"},
 	{ErrFlagNotFound, 404, api.CodeFlagNotFound, "Flag not found"},
+	{ErrNotificationNotFound, 404, api.CodeNotificationNotFound, "Notification not found"},
 }
 
 // What was not found: the store does not know what a caller was looking for.
 var (
-	ErrDonationNotFound = errors.New("donation not found")
-	ErrUserNotFound     = errors.New("user not found")
-	ErrTicketNotFound   = errors.New("ticket not found")
-	ErrFlagNotFound     = errors.New("flag not found")
+	ErrDonationNotFound     = errors.New("donation not found")
+	ErrUserNotFound         = errors.New("user not found")
+	ErrTicketNotFound       = errors.New("ticket not found")
+	ErrFlagNotFound         = errors.New("flag not found")
+	ErrNotificationNotFound = errors.New("notification not found")
 )
 
 // NotFound gives store.ErrNotFound the name of what was looked for; other errors

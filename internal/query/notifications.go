@@ -1,0 +1,100 @@
+package query
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"larder/api"
+	"larder/internal/account"
+	"larder/internal/donation"
+	"larder/internal/public"
+	"larder/internal/store"
+)
+
+// MaxNotifications bounds a list of notifications; the rest comes by cursor.
+const MaxNotifications = 100
+
+// Notifications lists what an account was told, newest first, and the cursor of the
+// next page, empty when there is none. limit 0 means MaxNotifications. A cursor
+// that is none is ErrCursor.
+func (s *Service) Notifications(ctx context.Context, reader account.Account, limit int, after string) (list []api.Notification, next string, err error) {
+	if limit <= 0 || limit > MaxNotifications {
+		limit = MaxNotifications
+	}
+	var before *store.NotificationCursor
+	if after != "" {
+		c, err := parseNotificationCursor(after)
+		if err != nil {
+			return nil, "", err
+		}
+		before = &c
+	}
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		list, next = []api.Notification{}, ""
+		found, err := tx.Notifications(ctx, reader, before, limit+1)
+		if err != nil {
+			return err
+		}
+		if len(found) > limit {
+			found = found[:limit]
+			last := found[limit-1]
+			next = notificationCursor(store.NotificationCursor{CreatedAt: last.CreatedAt, Seq: last.Seq})
+		}
+		for _, n := range found {
+			list = append(list, public.Notification(n, reader.ID))
+		}
+		return nil
+	})
+	return list, next, err
+}
+
+// notificationCursor is the opaque form of a place in the list.
+func notificationCursor(c store.NotificationCursor) string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "notice.%d.%d", c.CreatedAt.UnixMilli(), c.Seq))
+}
+
+func parseNotificationCursor(s string) (store.NotificationCursor, error) {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	rest, ours := strings.CutPrefix(string(b), "notice.")
+	at, number, _ := strings.Cut(rest, ".")
+	ms, err2 := strconv.ParseInt(at, 10, 64)
+	seq, err3 := strconv.ParseInt(number, 10, 64)
+	if err != nil || err2 != nil || err3 != nil || !ours {
+		return store.NotificationCursor{}, fmt.Errorf("%.20q: %w", s, ErrCursor)
+	}
+	return store.NotificationCursor{CreatedAt: time.UnixMilli(ms).UTC(), Seq: seq}, nil
+}
+
+// Trips lists the donations on their way that concern an account, newest first, at
+// most MaxList: those that it has claimed or carries, and those that are proposed
+// to it as long as nobody carries them.
+func (s *Service) Trips(ctx context.Context, accountID string) (list []api.Trip, err error) {
+	now := time.Now()
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		list = []api.Trip{}
+		var donors []string
+		for d, err := range tx.Trips(ctx, accountID, MaxList) {
+			if err != nil {
+				return err
+			}
+			if d.Status = d.StatusAt(now); d.Status == donation.Expired { // and not yet written down
+				continue
+			}
+			list = append(list, api.Trip{Donation: public.Donation(d)})
+			donors = append(donors, d.DonorID)
+		}
+		found, err := tx.AccountsOf(ctx, donors)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			list[i].Donor = public.TripDonor(found[list[i].DonorID])
+		}
+		return nil
+	})
+	return list, err
+}
