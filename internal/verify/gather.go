@@ -24,7 +24,7 @@ func (r *run) gather(ctx context.Context) (*Evidence, error) {
 	r.Say("reading log and rows")
 	e := &Evidence{
 		Logs: map[string][]uint32{}, Rows: map[string]api.Donation{}, Histories: map[string][]uint32{},
-		Whole: r.server != nil, Commands: r.crew.given(), Place: r.Place,
+		Whole: r.server != nil, Told: true, Commands: r.crew.given(), Place: r.Place,
 	}
 	from := ""
 	if !e.Whole {

@@ -26,6 +26,10 @@ type Evidence struct {
 	Commands  []Command
 	Witnesses []Testimony
 
+	// Told says that the server stores and tells notifications: then nobody may be
+	// left out.
+	Told bool
+
 	// Place is where the day of the daily capacity begins.
 	Place *time.Location
 }
@@ -89,7 +93,7 @@ func (v *verdict) all() []string {
 
 // Judge says in words what contradicts the promise. Nothing is a good answer.
 func Judge(e *Evidence) []string {
-	return slices.Concat(judgeLog(e), judgeBoard(e), judgeCommands(e), judgeAccounts(e), judgeHistories(e), judgeWitnesses(e))
+	return slices.Concat(judgeLog(e), judgeBoard(e), judgeCommands(e), judgeAccounts(e), judgeHistories(e), judgeTold(e), judgeWitnesses(e))
 }
 
 // public are the events that every account gets.

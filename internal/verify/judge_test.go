@@ -128,7 +128,7 @@ func TestNothingIsWrongWhenAllIsWell(t *testing.T) {
 func TestEventsThatAreNoChanges(t *testing.T) {
 	e := evidence()
 	e.Sights = append(e.Sights,
-		verify.Sight{Position: position(8), Name: "volunteer.assigned", Donation: "A", Sum: 8},
+		verify.Sight{Position: position(8), Name: "volunteer.assigned", Donation: "B", Sum: 8},
 		verify.Sight{Position: position(9), Name: "donation.near_expiry", Donation: "B", Sum: 9})
 	const assigned, near = 8, 9
 	e.Log = append(slices.Clone(e.Log), near)

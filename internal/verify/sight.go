@@ -24,7 +24,14 @@ type Sight struct {
 	At       time.Time
 	Stands   string // feed.left and feed.entered: the event in whose place it came
 	Created  *Offer // donation.created only
+	Told     Told   // notification and volunteer.assigned only
 	Sum      uint64 // of everything in the payload
+}
+
+// Told is whom a notification is for and what it is about, or to whom a trip was
+// proposed.
+type Told struct {
+	To, Kind, ID string // To is empty where it is for roles
 }
 
 // Offer is what donation.created says beyond the rest.
@@ -96,6 +103,9 @@ func (l *ledger) look(name string, data []byte) (Sight, error) {
 		ClaimedAt *api.Time     `json:"claimedAt"`
 		CreatedAt *api.Time     `json:"createdAt"`
 		Donation  *api.Donation `json:"donation"`
+		UserID    string        `json:"userId"`
+		Volunteer string        `json:"volunteerId"`
+		Type      string        `json:"type"`
 	}
 	if _, ok := tree.(map[string]any); !ok { // a signal of another form
 		return Sight{}, nil
@@ -108,6 +118,13 @@ func (l *ledger) look(name string, data []byte) (Sight, error) {
 		Previous: b.PreviousStatus, By: cmp.Or(b.UpdatedBy, b.ClaimedBy, b.DonorID), At: b.UpdatedAt.Time, Stands: b.Event,
 	}
 	switch {
+	case name == api.EventNotification:
+		s.Donation, s.Told = b.DonationID, Told{b.UserID, b.Type, b.ID}
+		if b.CreatedAt != nil {
+			s.At = b.CreatedAt.Time
+		}
+	case name == api.EventVolunteerAssigned:
+		s.Told = Told{To: b.Volunteer, ID: b.ID}
 	case b.Donation != nil:
 		s.Donation, s.Version, s.Status = b.Donation.ID, b.Donation.Version, b.Donation.Status
 	case name == api.EventDonationCreated:
