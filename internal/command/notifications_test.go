@@ -139,6 +139,13 @@ func TestProposal(t *testing.T) {
 	if d := w.must("ngo", third, donation.Claim).Donation; d.AssignedVolunteerID != "volunteer2" {
 		t.Errorf("the third trip is proposed to %q, want who has none", d.AssignedVolunteerID)
 	}
+	// Who is beyond the first look may still be the nearest, trips counted.
+	w.place("volunteer", 20)  // and two trips: 40 km
+	w.place("volunteer2", 28) // and one: 38 km
+	fourth := w.list()
+	if d := w.must("ngo", fourth, donation.Claim).Donation; d.AssignedVolunteerID != "volunteer2" {
+		t.Errorf("the fourth trip is proposed to %q", d.AssignedVolunteerID)
+	}
 	// Anybody may take it.
 	if d := w.must("volunteer2", id, donation.PickUp).Donation; d.VolunteerID != "volunteer2" || d.AssignedVolunteerID != "volunteer" {
 		t.Errorf("picked up: carrier %q, proposed %q", d.VolunteerID, d.AssignedVolunteerID)

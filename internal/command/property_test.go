@@ -94,7 +94,7 @@ var people = map[string]person{
 	"ngo2":    {Role: "NGO", Verified: true, Active: true, Capacity: 10, Unit: "kg"},
 	"ngo-new": {Role: "NGO", Active: true, Capacity: 8}, "ngo-out": {Role: "NGO", Verified: true, Capacity: -1},
 	"volunteer":  {Role: "VOLUNTEER", Verified: true, Active: true, Capacity: -1, Away: 0.5},
-	"volunteer2": {Role: "VOLUNTEER", Verified: true, Active: true, Capacity: -1, Away: 8},
+	"volunteer2": {Role: "VOLUNTEER", Verified: true, Active: true, Capacity: -1, Away: 28}, // farther than the first look
 	"admin":      {Role: "ADMIN", Verified: true, Active: true, Capacity: -1},
 }
 

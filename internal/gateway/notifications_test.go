@@ -190,28 +190,34 @@ func TestMissedNotifications(t *testing.T) {
 			if told != (want != "") {
 				t.Errorf("%s, now %s: GET /events tells of new food: %t", g.u.Role, ready.User.Role, told)
 			}
-			if err := back.Emit(7, api.EventFeedResume, api.FeedResume{After: g.offset}); err != nil {
-				t.Fatal(err)
-			}
-			var resumed api.FeedResumed
-			for { // behind what NGOs and volunteers are told of the last one
-				e, err := back.Next()
-				if err != nil {
-					t.Fatal(err)
+			for _, d := range []door{back, plain{p}} {
+				if got := len(resumed(t, d, g.offset).Events); got != len(page.Events) {
+					t.Errorf("%s: feed.resume has %d events, GET /events %d", g.u.Role, got, len(page.Events))
 				}
-				if e.Ack {
-					if err := json.Unmarshal(e.Data, &resumed); err != nil {
-						t.Fatal(err)
-					}
-					break
-				}
-			}
-			if len(resumed.Events) != len(page.Events) {
-				t.Errorf("%s: feed.resume has %d events, GET /events %d", g.u.Role, len(resumed.Events), len(page.Events))
 			}
 			back.Abort()
 		}
 	})
+}
+
+// resumed asks a door for what happened after a position.
+func resumed(t *testing.T, d door, after string) (r api.FeedResumed) {
+	t.Helper()
+	if err := d.Emit(7, api.EventFeedResume, api.FeedResume{After: after}); err != nil {
+		t.Fatal(err)
+	}
+	for { // behind what NGOs and volunteers are told of the last one
+		e, err := d.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Ack {
+			if err := json.Unmarshal(e.Data, &r); err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+	}
 }
 
 // A live client whose role changes hears by the new one from then on: ADR 0011.
