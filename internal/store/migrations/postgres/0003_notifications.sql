@@ -34,8 +34,6 @@ CREATE INDEX notifications_read_seq ON notifications_read (seq);
 
 -- Volunteers who can be proposed, from south to north, and running trips by who
 -- is proposed and who carries.
-CREATE INDEX accounts_volunteers ON accounts (latitude)
-    WHERE role = 'VOLUNTEER' AND available = TRUE AND active = TRUE AND deleted = FALSE
-    AND latitude IS NOT NULL AND longitude IS NOT NULL;
+CREATE INDEX accounts_volunteers ON accounts (role, available, active, deleted, latitude) WHERE latitude IS NOT NULL;
 CREATE INDEX donations_proposed ON donations (assigned_volunteer_id) WHERE status = 'CLAIMED';
 CREATE INDEX donations_carried ON donations (picked_up_by) WHERE status = 'PICKED_UP';
