@@ -18,6 +18,7 @@ type model struct {
 	accounts  map[string]*person
 	donations map[string]*food
 	karma     map[[3]string]int // donation, account, reason
+	badges    map[[2]any]bool   // account and points
 	answers   map[[2]string]said
 	events    []fact
 	later     []fact // of the same command: proposals and notifications come behind its events
@@ -430,7 +431,9 @@ func (m *model) award(id, who, why string, points int) int {
 	before := m.points(who)
 	m.karma[row] = points
 	for _, bound := range []int{10, 50, 150, 300, 500} {
-		if before < bound && before+points >= bound {
+		// Karma that falls and rises again earns no badge anew.
+		if badge := [2]any{who, bound}; before < bound && before+points >= bound && !m.badges[badge] {
+			m.badges[badge] = true
 			m.note("badge_earned", id, who, who)
 		}
 	}

@@ -106,7 +106,18 @@ func badges(ctx context.Context, tx *store.Tx, accountID, donationID string, poi
 	if err != nil || sum >= bound {
 		return nil, err
 	}
-	return notice.Badges(accountID, donationID, sum-points, sum), nil
+	var list []notice.Notice
+	for _, n := range notice.Badges(accountID, donationID, sum-points, sum) {
+		// Karma may fall and rise again: that earns no badge anew.
+		told, err := tx.HasNotification(ctx, accountID, n.Type, n.Title)
+		if err != nil {
+			return nil, err
+		}
+		if !told {
+			list = append(list, n)
+		}
+	}
+	return list, nil
 }
 
 // ReadNotification marks a notification as read by the caller. One that is not

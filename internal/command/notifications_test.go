@@ -232,6 +232,18 @@ func TestBadgesAreToldOnce(t *testing.T) {
 	}
 }
 
+// Karma may be taken back and earned again: that earns no badge anew.
+func TestBadgeThatWasToldIsNotToldAgain(t *testing.T) {
+	w := newWorld(t)
+	w.update(func(tx *store.Tx) error {
+		return tx.InsertNotifications(w.ctx, notice.Notification{ID: "x", Notice: notice.Badges("donor", "d", 0, 10)[0], CreatedAt: time.Now()})
+	})
+	w.list()
+	if got := types(w.told("donor")); got != notice.TypeBadge {
+		t.Errorf("the donor can read %q, want what he was told before", got)
+	}
+}
+
 func TestReadNotifications(t *testing.T) {
 	w := newWorld(t)
 	id := w.list()

@@ -138,7 +138,7 @@ func newDriver(t *testing.T, rt *rapid.T) *driver {
 		t.Fatal(err)
 	}
 	d := &driver{rt: rt, w: &world{t: t, ctx: t.Context(), store: st}, model: &model{
-		place: place, accounts: map[string]*person{}, donations: map[string]*food{}, karma: map[[3]string]int{}, answers: map[[2]string]said{},
+		place: place, accounts: map[string]*person{}, donations: map[string]*food{}, karma: map[[3]string]int{}, badges: map[[2]any]bool{}, answers: map[[2]string]said{},
 	}}
 	for range 2 {
 		d.nodes = append(d.nodes, command.NewService(st, nil, func() {}, place))

@@ -96,6 +96,14 @@ func (t *Tx) Notifications(ctx context.Context, a account.Account, before *Notif
 	return list, unavailable(rows.Err())
 }
 
+// HasNotification says whether an account was told something of that type and title
+// that is still kept.
+func (t *Tx) HasNotification(ctx context.Context, accountID, kind, title string) (told bool, err error) {
+	err = t.tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM notifications WHERE audience = $1 AND type = $2 AND title = $3)`,
+		accountID, kind, title).Scan(&told)
+	return told, unavailable(err)
+}
+
 // ReadNotification marks one notification as read by an account. One that
 // Notifications does not show to it is ErrNotFound.
 func (t *Tx) ReadNotification(ctx context.Context, a account.Account, id string) error {

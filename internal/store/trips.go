@@ -97,6 +97,6 @@ func (t *Tx) AccountsOf(ctx context.Context, ids []string) (map[string]account.A
 // no more of the ledger than it takes to know.
 func (t *Tx) KarmaUpTo(ctx context.Context, accountID string, bound int) (points int, err error) {
 	err = t.tx.QueryRowContext(ctx, `SELECT COALESCE(SUM(points), 0) FROM (
-		SELECT points FROM karma WHERE account_id = $1 LIMIT $2) AS few`, accountID, bound/account.LeastPoints+1).Scan(&points)
+		SELECT points FROM karma WHERE account_id = $1 AND points > 0 LIMIT $2) AS few`, accountID, bound/account.LeastPoints+1).Scan(&points)
 	return points, unavailable(err)
 }

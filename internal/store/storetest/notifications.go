@@ -66,6 +66,18 @@ func notificationFields(t *testing.T, st *store.Store) {
 	if len(got) == 2 && got[0].Seq <= got[1].Seq {
 		t.Errorf("numbers %d and %d, want them in the order of the commits", got[0].Seq, got[1].Seq)
 	}
+	for _, tc := range []struct {
+		who, title string
+		want       bool
+	}{{"ngo", own.Title, true}, {"ngo", wide.Title, false}, {"other", own.Title, false}, {"ngo", "another", false}} {
+		view(t, st, func(tx *store.Tx) error {
+			told, err := tx.HasNotification(t.Context(), tc.who, "test", tc.title)
+			if told != tc.want {
+				t.Errorf("%s was told %q: got %t", tc.who, tc.title, told)
+			}
+			return err
+		})
+	}
 	var many []notice.Notification
 	for i := range 120 {
 		many = append(many, told(fmt.Sprint(i), 3, "many"))
