@@ -195,6 +195,17 @@ func (f *frameReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// wait returns when something has been read, or with what ended the reading. It is
+// what next would begin with, without the stack of next under it.
+func (f *frameReader) wait() error {
+	f.release()
+	f.spare()
+	if f.r < f.w || len(f.ahead) > 0 || f.raw == nil {
+		return nil
+	}
+	return f.more()
+}
+
 // next returns the next whole message, unmasked, or control frame: op is
 // OpText, OpBinary, OpPing, OpPong or OpClose. The data is valid until the
 // next call. After an error the reader is of no more use.

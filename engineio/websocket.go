@@ -32,8 +32,18 @@ func (srv *Server) openWebSocket(w http.ResponseWriter, r *http.Request, address
 
 // read is the one goroutine of a WebSocket session. It owns the connection and
 // closes it when it ends.
+//
+// There are as many as clients, and nearly all of them wait. Their stacks begin
+// with 2 KB, and one that had to grow never shrinks to that again. So the calls
+// down to the wait, and to where a worker takes over, are few, and what they need
+// at other times is in functions of its own.
 func (s *Session) read(frames *frameReader) {
-	err := s.readMessages(frames)
+	s.stopReading(frames, s.readMessages(frames))
+}
+
+// stopReading closes the connection after an error, and the session if that is not
+// closing already.
+func (s *Session) stopReading(frames *frameReader, err error) {
 	s.readEnded(frames, err)
 	frames.close()
 
@@ -66,39 +76,49 @@ func (e peerClosed) Error() string { return "websocket: closed by the peer" }
 // the session is closing it only looks for the answer to our close frame.
 func (s *Session) readMessages(frames *frameReader) error {
 	for {
-		op, data, err := frames.next()
+		err := frames.wait()
+		if err == nil {
+			err = s.readMessage(frames)
+		}
 		if err != nil {
 			return err
-		}
-		switch op {
-		case ws.OpText:
-			s.srv.cfg.Observer.Received(WebSocket, 1, len(data))
-			s.receiveFrame(ParsePacket(data)) // E-35: one packet, no separator
-		case ws.OpBinary:
-			s.srv.cfg.Observer.Received(WebSocket, 1, len(data))
-			s.receiveFrame(Packet{Type: PacketMessage, Data: data, Binary: true}, nil)
-		case ws.OpPing:
-			s.answerPing(data)
-		case ws.OpPong:
-		case ws.OpClose:
-			return peerClosed{closeStatus(data)}
 		}
 	}
 }
 
+func (s *Session) readMessage(frames *frameReader) error {
+	op, data, err := frames.next()
+	if err != nil {
+		return err
+	}
+	switch op {
+	case ws.OpText, ws.OpBinary:
+		s.srv.cfg.Observer.Received(WebSocket, 1, len(data))
+		s.receiveFrame(op, data)
+	case ws.OpPing:
+		s.answerPing(data)
+	case ws.OpPong:
+	case ws.OpClose:
+		return peerClosed{closeStatus(data)}
+	}
+	return nil
+}
+
 // receiveFrame hands on the packet of one frame.
-func (s *Session) receiveFrame(p Packet, err error) {
+func (s *Session) receiveFrame(op ws.OpCode, data []byte) {
 	if !s.beginReceive(WebSocket) {
 		return
 	}
 	defer s.endReceive()
-	if err != nil {
-		s.fail(ReasonParseError, err) // E-37
-		return
+	p, err := Packet{Type: PacketMessage, Data: data, Binary: true}, error(nil)
+	if op == ws.OpText {
+		p, err = ParsePacket(data) // E-35: one packet, no separator
 	}
-	if p.Type == PacketMessage {
+	switch {
+	case err != nil: // E-37
+	case p.Type == PacketMessage:
 		err = s.srv.workers.do(call{session: s, packet: p})
-	} else {
+	default:
 		err = s.handle(p) // the engine's own needs no large stack
 	}
 	if err != nil {
