@@ -63,10 +63,14 @@ func (t *ticket) issuedAt() time.Time {
 	return t.issued
 }
 
-// setActor keeps today's rights.
+// setActor keeps today's rights. Text that is the same stays where it is: the id
+// is the socket's user, too, and need not be in memory twice (ADR 0007).
 func (t *ticket) setActor(a account.Actor) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if a.ID == t.actor.ID {
+		a.ID = t.actor.ID
+	}
 	t.actor = a
 }
 
