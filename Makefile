@@ -83,6 +83,10 @@ bench-peers: ## Compare our server with its peers, flags in BENCH; Linux, Node, 
 	go -C test/bench test ./...
 	go -C test/bench run . $(BENCH)
 
+.PHONY: bench-idle
+bench-idle: ## Measure the memory of 10,000 signed-in clients of larder serve; Linux, 4 minutes
+	go -C test/bench run . -product 10000 -accounts 1,1000 -settle 30s $(BENCH)
+
 .PHONY: pg
 pg: ## Run a PostgreSQL of your own and print its address; Ctrl-C removes it
 	go run ./test/pg

@@ -31,6 +31,10 @@ type plan struct {
 	paced   int           // events at a pace
 	pace    time.Duration // between two of them
 	json    string        // file for the raw numbers
+
+	larder   string // the program; empty: it is built
+	product  int    // clients of `larder serve`; 0: the servers are compared instead
+	accounts []int  // that these clients are signed in to
 }
 
 func main() {
@@ -64,6 +68,9 @@ func parsePlan(args []string) (*plan, error) {
 	f.IntVar(&p.burst, "burst", 100, "events in a burst")
 	f.IntVar(&p.paced, "paced", 30, "events at a pace")
 	f.DurationVar(&p.pace, "pace", 100*time.Millisecond, "time between two of them, in whole milliseconds")
+	f.IntVar(&p.product, "product", 0, "measure larder serve alone, its memory with so many clients that are signed in")
+	f.StringVar(&p.larder, "larder", "", "with -product: the program, instead of one that is built from this checkout")
+	accounts := f.String("accounts", "1,1000", "with -product: accounts that these clients are signed in to")
 	f.StringVar(&p.json, "json", "", "file to write the raw numbers to, one line of JSON each")
 	quick := f.Bool("quick", false, "a small run that only shows that everything works; other flags still count")
 	if err := f.Parse(args); err != nil {
@@ -87,21 +94,33 @@ func parsePlan(args []string) (*plan, error) {
 		}
 		p.servers = append(p.servers, allServers[i])
 	}
-	for n := range strings.FieldsFuncSeq(*idle, func(r rune) bool { return r == ',' }) {
-		level, err := strconv.Atoi(n)
-		if err != nil {
-			return nil, fmt.Errorf("-idle: %w", err)
-		}
-		p.idle = append(p.idle, level)
+	var err error
+	if p.idle, err = numbers(*idle); err != nil {
+		return nil, fmt.Errorf("-idle: %w", err)
 	}
 	slices.Sort(p.idle)
+	if p.accounts, err = numbers(*accounts); err != nil {
+		return nil, fmt.Errorf("-accounts: %w", err)
+	}
 	return p, nil
+}
+
+// numbers reads a comma list, which may be empty.
+func numbers(list string) (all []int, err error) {
+	for text := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' }) {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, n)
+	}
+	return all, nil
 }
 
 func run(p *plan) error {
 	// Children are killed with the thread that started them: it must last.
 	runtime.LockOSThread()
-	if err := raiseDescriptors(max(p.conns, p.many, p.polls, slices.Max(append(p.idle, 0)))); err != nil {
+	if err := raiseDescriptors(max(p.conns, p.many, p.polls, p.product, slices.Max(append(p.idle, 0)))); err != nil {
 		return err
 	}
 	b := &bench{plan: p}
@@ -118,6 +137,9 @@ func run(p *plan) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	if p.product > 0 {
+		return measureProduct(p, dir)
+	}
 	if err := b.build(dir); err != nil {
 		return err
 	}

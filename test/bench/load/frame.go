@@ -41,7 +41,12 @@ func nextFrame(b []byte) (op byte, payload, rest []byte, ok bool) {
 	return b[0] & 0x0f, b[head:end], b[end:], true
 }
 
-// clientFrame is a frame of at most 125 bytes, masked with zeros.
+// clientFrame is a frame of less than 64 KB, masked with zeros.
 func clientFrame(op byte, payload string) []byte {
-	return append([]byte{0x80 | op, 0x80 | byte(len(payload)), 0, 0, 0, 0}, payload...)
+	b := []byte{0x80 | op, 0x80 | byte(len(payload))}
+	if len(payload) > 125 {
+		b[1] = 0x80 | 126
+		b = binary.BigEndian.AppendUint16(b, uint16(len(payload)))
+	}
+	return append(append(b, 0, 0, 0, 0), payload...)
 }

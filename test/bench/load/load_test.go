@@ -87,7 +87,7 @@ func TestMissingAndExtra(t *testing.T) {
 		}
 	}()
 	tally := new(tally)
-	crowd, err := newSockets(l.Addr().String(), tally)
+	crowd, err := newSockets(l.Addr().String(), nil, tally)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,13 +37,17 @@ type crowd interface {
 func main() {
 	addr := flag.String("addr", "", "address of the server")
 	transport := flag.String("transport", "websocket", "websocket or polling")
+	tokenFile := flag.String("tokens", "", "file of tokens, one a line, of which each client over WebSocket shows one in turn")
 	flag.Parse()
+	tokens, err := readTokens(*tokenFile)
+	if err != nil {
+		log.Fatal(err)
+	}
 	t := new(tally)
 	var c crowd
-	var err error
 	switch *transport {
 	case "websocket":
-		c, err = newSockets(*addr, t)
+		c, err = newSockets(*addr, tokens, t)
 	case "polling":
 		c = newPollers(*addr, t)
 	default:
@@ -63,6 +67,15 @@ func main() {
 			log.Fatal(err)
 		}
 	}
+}
+
+// readTokens reads a file of tokens; no name is no tokens.
+func readTokens(name string) ([]string, error) {
+	if name == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(name)
+	return strings.Fields(string(text)), err
 }
 
 // A session is what the commands so far have left.

@@ -26,6 +26,7 @@ const (
 type sockets struct {
 	server   unix.SockaddrInet4
 	request  []byte
+	tokens   []string // each client shows one, in turn; empty: none is asked for
 	tally    *tally
 	epoll    int
 	wake     int // an eventfd: jobs has something
@@ -51,13 +52,14 @@ const (
 
 type client struct {
 	fd    int
+	token string
 	state state
 	since time.Time
 	rest  []byte // of a frame
 	got   int
 }
 
-func newSockets(addr string, t *tally) (*sockets, error) {
+func newSockets(addr string, tokens []string, t *tally) (*sockets, error) {
 	to, err := netip.ParseAddrPort(addr)
 	if err != nil {
 		return nil, err
@@ -67,6 +69,7 @@ func newSockets(addr string, t *tally) (*sockets, error) {
 		request: fmt.Appendf(nil, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: %s\r\n"+
 			"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
 			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", addr),
+		tokens:  tokens,
 		tally:   t,
 		jobs:    make(chan func(), 1),
 		clients: make(map[int32]*client),
@@ -172,6 +175,10 @@ func (s *sockets) begin() error {
 		return err
 	}
 	source := unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, byte(1 + s.begun/perSource)}}
+	c := &client{fd: fd, since: time.Now()}
+	if len(s.tokens) > 0 {
+		c.token = s.tokens[s.begun%len(s.tokens)]
+	}
 	s.begun++
 	for _, step := range []func() error{
 		func() error { return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) },
@@ -190,7 +197,6 @@ func (s *sockets) begin() error {
 			return err
 		}
 	}
-	c := &client{fd: fd, since: time.Now()}
 	s.clients[int32(fd)] = c
 	s.joining[c] = struct{}{}
 	return nil
@@ -271,7 +277,7 @@ func (s *sockets) packet(c *client, p []byte, now time.Duration) {
 			s.tally.add(now - at)
 		}
 	case bytes.HasPrefix(p, []byte("0{")):
-		s.write(c, clientFrame(opText, "40"))
+		s.write(c, clientFrame(opText, joinPacket(c.token)))
 	case bytes.HasPrefix(p, []byte("40{")):
 		c.state = joined
 		s.joined++
@@ -281,6 +287,14 @@ func (s *sockets) packet(c *client, p []byte, now time.Duration) {
 	default:
 		log.Printf("unexpected packet: %.60q", p)
 	}
+}
+
+// joinPacket is the CONNECT of a client.
+func joinPacket(token string) string {
+	if token == "" {
+		return "40"
+	}
+	return `40{"token":"` + token + `"}`
 }
 
 // write writes a few bytes, for which there is always room. An error shows
