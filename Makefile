@@ -87,6 +87,10 @@ bench-peers: ## Compare our server with its peers, flags in BENCH; Linux, Node, 
 bench-idle: ## Measure the memory of 10,000 signed-in clients of larder serve; Linux, 4 minutes
 	go -C test/bench run . -product 10000 -accounts 1,1000 -settle 30s $(BENCH)
 
+.PHONY: bench-back
+bench-back: ## Measure how long 10,000 clients take to hear all after a restart and a kill; Linux, 3 minutes
+	go -C test/bench run . -product 10000 -accounts 1000 -rounds 1 -come-back $(BENCH)
+
 .PHONY: pg
 pg: ## Run a PostgreSQL of your own and print its address; Ctrl-C removes it
 	go run ./test/pg

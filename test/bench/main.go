@@ -32,6 +32,7 @@ type plan struct {
 	pace    time.Duration // between two of them
 	json    string        // file for the raw numbers
 
+	comeBack bool   // how they come back after a restart, instead of their memory
 	larder   string // the program; empty: it is built
 	product  int    // clients of `larder serve`; 0: the servers are compared instead
 	accounts []int  // that these clients are signed in to
@@ -69,6 +70,7 @@ func parsePlan(args []string) (*plan, error) {
 	f.IntVar(&p.paced, "paced", 30, "events at a pace")
 	f.DurationVar(&p.pace, "pace", 100*time.Millisecond, "time between two of them, in whole milliseconds")
 	f.IntVar(&p.product, "product", 0, "measure larder serve alone, its memory with so many clients that are signed in")
+	f.BoolVar(&p.comeBack, "come-back", false, "with -product: measure how long the clients take to hear all after a restart, instead")
 	f.StringVar(&p.larder, "larder", "", "with -product: the program, instead of one that is built from this checkout")
 	accounts := f.String("accounts", "1,1000", "with -product: accounts that these clients are signed in to")
 	f.StringVar(&p.json, "json", "", "file to write the raw numbers to, one line of JSON each")
@@ -138,7 +140,7 @@ func run(p *plan) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	if p.product > 0 {
-		return measureProduct(p, dir)
+		return runProduct(p, dir)
 	}
 	if err := b.build(dir); err != nil {
 		return err

@@ -29,9 +29,8 @@ type product struct {
 	settle   time.Duration
 }
 
-// measureProduct prints the resident memory of `larder serve` for each of so many
-// signed-in clients of "/", once for each number of accounts and round.
-func measureProduct(p *plan, dir string) error {
+// runProduct builds what is needed and measures.
+func runProduct(p *plan, dir string) error {
 	builds := [][]string{{"go", "build", "-o", dir + "/", "./load"}}
 	if p.larder == "" {
 		p.larder = filepath.Join(dir, "larder")
@@ -48,6 +47,15 @@ func measureProduct(p *plan, dir string) error {
 	if p.larder, err = filepath.Abs(p.larder); err != nil { // it is started elsewhere
 		return err
 	}
+	if p.comeBack {
+		return measureComeBack(p, dir)
+	}
+	return measureProduct(p, dir)
+}
+
+// measureProduct prints the resident memory of `larder serve` for each of so many
+// signed-in clients of "/", once for each number of accounts and round.
+func measureProduct(p *plan, dir string) error {
 	fmt.Printf("`larder serve`, %d clients signed in on \"/\" over WebSocket, %s, GOGC %q: resident KB for each, when the last is in, and %v later\n\n",
 		p.product, runtime.Version(), os.Getenv("GOGC"), p.settle)
 	fmt.Println("| accounts | round | at once | settled | lost | cut |\n| ---: | ---: | ---: | ---: | ---: | ---: |")
@@ -144,7 +152,7 @@ func (s *product) prepare() error {
 		wait.Go(func() {
 			gate <- struct{}{}
 			defer func() { <-gate }()
-			tokens[i], errs[i] = s.register(i)
+			tokens[i], errs[i] = s.register(fmt.Sprintf("v%d", i), "VOLUNTEER")
 		})
 	}
 	wait.Wait()
@@ -159,10 +167,10 @@ func (s *product) prepare() error {
 	return server.end(syscall.SIGTERM)
 }
 
-func (s *product) register(i int) (token string, err error) {
+func (s *product) register(name, role string) (token string, err error) {
 	var answer struct{ Data struct{ Token string } }
 	err = s.post("/auth/register", "", map[string]any{
-		"email": fmt.Sprintf("v%d@example.org", i), "name": fmt.Sprintf("Volunteer %d", i), "role": "VOLUNTEER", "password": "a long password",
+		"email": name + "@example.org", "name": name, "role": role, "password": "a long password",
 	}, &answer)
 	return answer.Data.Token, err
 }

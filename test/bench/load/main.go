@@ -9,6 +9,12 @@
 //	expect 100     begins to count: each client should get so many events
 //	wait 10s       waits until all are there, or nothing has come for so long
 //	open           counts the clients that still have their connection
+//
+// and, if the clients have tokens,
+//
+//	cut            ends all connections without a word
+//	hear 50 60s    has those come back that are away, with pid and offset, and waits until each
+//	               client has heard 50 events of donations in all, or a minute is over
 package main
 
 import (
@@ -112,10 +118,34 @@ func (s *session) do(command string) (map[string]float64, error) {
 			return nil, err
 		}
 		return s.wait(d), nil
+	case "cut", "hear":
+		return s.comeBack(name, arg)
 	case "open":
 		return map[string]float64{"open": float64(len(s.crowd.counts()))}, nil
 	}
 	return nil, fmt.Errorf("no such command")
+}
+
+// comeBack does what only clients with tokens do.
+func (s *session) comeBack(name, arg string) (map[string]float64, error) {
+	c, ok := s.crowd.(*sockets)
+	if !ok {
+		return nil, fmt.Errorf("not over this transport")
+	}
+	if name == "cut" {
+		c.cut()
+		return map[string]float64{}, nil
+	}
+	var target int
+	var most string
+	if _, err := fmt.Sscan(arg, &target, &most); err != nil {
+		return nil, err
+	}
+	d, err := time.ParseDuration(most)
+	if err != nil {
+		return nil, err
+	}
+	return c.hearAll(target, d), nil
 }
 
 // wait tells what came, and what should have come and did not. An event that

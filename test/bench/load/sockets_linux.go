@@ -32,12 +32,14 @@ type sockets struct {
 	wake     int // an eventfd: jobs has something
 	jobs     chan func()
 	clients  map[int32]*client // by descriptor
+	visitors []*visitor        // with a token, wherever they are
 	begun    int
 	buf      []byte
 	joining  map[*client]struct{}
-	toBegin  int
+	toBegin  []*visitor
 	joined   int        // since connect was called
 	finished chan<- int // wants joined when all have come in or not
+	returns  *returns   // nil: who loses the connection stays away
 }
 
 // A client goes through its states in this order.
@@ -52,7 +54,7 @@ const (
 
 type client struct {
 	fd    int
-	token string
+	who   *visitor
 	state state
 	since time.Time
 	rest  []byte // of a frame
@@ -99,7 +101,12 @@ func (s *sockets) do(f func()) {
 
 func (s *sockets) connect(n int) int {
 	finished := make(chan int)
-	s.do(func() { s.toBegin, s.joined, s.finished = n, 0, finished })
+	s.do(func() {
+		for range n {
+			s.toBegin = append(s.toBegin, s.visitor())
+		}
+		s.joined, s.finished = 0, finished
+	})
 	return <-finished
 }
 
@@ -120,7 +127,7 @@ func (s *sockets) run() {
 	events := make([]unix.EpollEvent, 512)
 	for {
 		wait := -1
-		if len(s.joining) > 0 {
+		if len(s.joining) > 0 || s.returns != nil {
 			wait = 100 // to look at joinTimeout
 		}
 		n, err := unix.EpollWait(s.epoll, events, wait)
@@ -149,7 +156,7 @@ func (s *sockets) runJob() {
 // admit begins connections as long as there are some to begin, gives those up
 // that take too long, and tells connect when the last one is settled.
 func (s *sockets) admit() {
-	if s.finished == nil {
+	if s.finished == nil && s.returns == nil {
 		return
 	}
 	for c := range s.joining {
@@ -157,28 +164,27 @@ func (s *sockets) admit() {
 			s.drop(c)
 		}
 	}
-	for s.toBegin > 0 && len(s.joining) < dialing {
-		s.toBegin--
-		if err := s.begin(); err != nil {
+	for len(s.toBegin) > 0 && len(s.joining) < dialing {
+		who := s.toBegin[0]
+		s.toBegin = s.toBegin[1:]
+		if err := s.begin(who); err != nil {
 			log.Printf("connect: %v", err)
 		}
 	}
-	if s.toBegin == 0 && len(s.joining) == 0 {
+	if s.finished != nil && len(s.toBegin) == 0 && len(s.joining) == 0 {
 		s.finished <- s.joined
 		s.finished = nil
 	}
+	s.settle()
 }
 
-func (s *sockets) begin() error {
+func (s *sockets) begin(who *visitor) error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	source := unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, byte(1 + s.begun/perSource)}}
-	c := &client{fd: fd, since: time.Now()}
-	if len(s.tokens) > 0 {
-		c.token = s.tokens[s.begun%len(s.tokens)]
-	}
+	source := unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, byte(1 + s.begun/perSource%8)}}
+	c := &client{fd: fd, who: who, since: time.Now()}
 	s.begun++
 	for _, step := range []func() error{
 		func() error { return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) },
@@ -272,29 +278,25 @@ func (s *sockets) consume(c *client, b []byte, now time.Duration) (rest []byte, 
 func (s *sockets) packet(c *client, p []byte, now time.Duration) {
 	switch {
 	case bytes.HasPrefix(p, []byte("42")):
+		if s.hear(c.who, p) {
+			break
+		}
 		if at, ok := event.SentAt(p); ok {
 			c.got++
 			s.tally.add(now - at)
 		}
 	case bytes.HasPrefix(p, []byte("0{")):
-		s.write(c, clientFrame(opText, joinPacket(c.token)))
+		s.write(c, clientFrame(opText, c.who.joinPacket()))
 	case bytes.HasPrefix(p, []byte("40{")):
 		c.state = joined
 		s.joined++
 		delete(s.joining, c)
+		s.welcome(c.who, p)
 	case string(p) == "2":
 		s.write(c, clientFrame(opText, "3"))
 	default:
 		log.Printf("unexpected packet: %.60q", p)
 	}
-}
-
-// joinPacket is the CONNECT of a client.
-func joinPacket(token string) string {
-	if token == "" {
-		return "40"
-	}
-	return `40{"token":"` + token + `"}`
 }
 
 // write writes a few bytes, for which there is always room. An error shows
@@ -307,4 +309,5 @@ func (s *sockets) drop(c *client) {
 	delete(s.clients, int32(c.fd))
 	delete(s.joining, c)
 	_ = unix.Close(c.fd)
+	s.left(c.who)
 }
