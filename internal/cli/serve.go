@@ -30,7 +30,7 @@ func newLogger(env Env, cfg config.Config) *slog.Logger {
 
 // gcPercent is the GOGC of a node whose environment does not set one. Most of its
 // memory are clients that wait, and to deliver allocates nothing: the collector
-// has little to do, and a signed-in client takes 7.1 to 7.6 KB (ADR 0007).
+// has little to do, and a signed-in client takes 7.1 to 7.8 KB (ADR 0007).
 const gcPercent = 30
 
 // serve runs a node until ctx ends.
