@@ -89,6 +89,10 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"voices/how often somebody spoke":         voicesSaid,
 		"voices/what waits for an admin":          backlog,
 		"accounts/some by id":                     accountsByID,
+		"media/names are kept and dropped":        mediaNames,
+		"media/held or dropped, never both":       mediaHoldOrDrop,
+		"media/over with its owner":               mediaOver,
+		"media/certificates":                      certificates,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
