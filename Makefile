@@ -7,7 +7,7 @@ SHELL := /bin/bash
 BIN      := $(CURDIR)/.bin
 # The formatter and go fix look at these: every Go file of the module but test data.
 GOFILES   = $(shell find . -name '*.go' -not -path './.*' -not -path '*/testdata/*' -not -path '*/node_modules/*')
-FUZZPKGS := ./engineio ./socketio ./internal/eventlog
+FUZZPKGS := ./engineio ./socketio ./internal/eventlog ./internal/media
 FUZZTIME ?= 15s
 # All of test/bench that needs no module from outside but ours: CI fetches no peers.
 BENCHPKGS := . ./bare ./control ./event ./load ./ours

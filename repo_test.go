@@ -52,6 +52,7 @@ var may = map[string][]string{
 	"internal/query": {
 		"api", "internal/account", "internal/donation", "internal/eventlog", "internal/feed", "internal/geo", "internal/impact", "internal/public", "internal/store", "internal/voice",
 	},
+	"internal/media": {"internal/store"},
 	"internal/timer": {"internal/command", "internal/donation", "internal/store"},
 	"internal/problem": {
 		"api", "internal/account", "internal/auth", "internal/command", "internal/donation", "internal/query", "internal/store",
@@ -113,6 +114,7 @@ var modules = map[string][]string{
 	"internal/fanout":          {"github.com/tidwall/rtree"},
 	"internal/gateway":         {"github.com/gobwas/ws", "golang.org/x/time"},
 	"internal/httpapi":         {"github.com/danielgtaylor/huma/v2", "github.com/google/uuid"},
+	"internal/media":           {"golang.org/x/image"},
 	"internal/config":          {"github.com/joho/godotenv"},
 	"internal/telemetry":       {"github.com/prometheus/client_golang"},
 	"internal/verify":          {"github.com/gobwas/ws"},

@@ -1,0 +1,256 @@
+package media
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+
+	"golang.org/x/image/draw"
+	"golang.org/x/image/webp"
+)
+
+// Limits of a picture, known before it is decoded.
+const (
+	MaxPixels = 40_000_000
+	maxSide   = 20_000
+	// maxDecoding is what decoding may take, in bytes. Of what takes more than
+	// muchDecoding there is one at a time.
+	maxDecoding  = 256 << 20
+	muchDecoding = 64 << 20
+)
+
+// Why a file is not taken.
+var (
+	ErrNoImage     = errors.New("is not a JPEG, PNG, WebP or GIF image")
+	ErrNoDocument  = errors.New("is neither a PDF nor a JPEG, PNG, WebP or GIF image")
+	ErrUnreadable  = errors.New("is damaged or of a kind that can't be read")
+	ErrManyPixels  = fmt.Errorf("has more than %d megapixels, or a side of more than %d pixels", MaxPixels/1_000_000, maxSide)
+	ErrMuchToRead  = errors.New("takes too much memory to read; save it smaller, or as a plain JPEG")
+	errNoDimension = errors.New("has no width or height")
+)
+
+// sizes are the longest sides in which a photo is kept, the largest first, with what
+// a name gets and the quality of the JPEG. A smaller photo stays as it is.
+var sizes = [...]struct {
+	suffix        string
+	side, quality int
+}{{"", 2048, 85}, {"-1280", 1280, 82}, {"-320", 320, 80}}
+
+// picture is an image before it is decoded.
+type picture struct {
+	kind kind
+	data []byte
+	cost int64 // bytes that decoding takes, about
+}
+
+// inspect finds out what an image is, and refuses it for what it would become.
+func inspect(data []byte) (picture, error) {
+	p := picture{kind: kindOf(data), data: data}
+	var c image.Config
+	var err error
+	r := bytes.NewReader(data)
+	switch p.kind {
+	case jpegFile:
+		c, err = jpeg.DecodeConfig(r)
+	case pngFile:
+		c, err = png.DecodeConfig(r)
+	case webpFile:
+		c, err = webp.DecodeConfig(r)
+	case gifFile:
+		c, err = gif.DecodeConfig(r)
+	default:
+		return p, ErrNoImage
+	}
+	if err == nil && (c.Width <= 0 || c.Height <= 0) {
+		err = errNoDimension
+	}
+	if err != nil {
+		return p, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	pixels := int64(c.Width) * int64(c.Height)
+	if c.Width > maxSide || c.Height > maxSide || pixels > MaxPixels {
+		return p, ErrManyPixels
+	}
+	if p.cost = int64(float64(pixels) * p.perPixel(c.ColorModel)); p.cost > maxDecoding {
+		return p, ErrMuchToRead
+	}
+	return p, nil
+}
+
+// perPixel is how many bytes a decoder holds for each pixel.
+func (p picture) perPixel(model color.Model) float64 {
+	switch p.kind {
+	case jpegFile:
+		return jpegPerPixel(p.data)
+	case webpFile:
+		return 8 // lossless: twice four; else one and a half, and an alpha of four
+	case gifFile:
+		return 1
+	}
+	per := 4.0
+	switch model {
+	case color.NRGBA64Model, color.RGBA64Model:
+		per = 8
+	case color.GrayModel:
+		per = 1
+	case color.Gray16Model:
+		per = 2
+	}
+	return per * 1.5 // an interlaced one is put together from parts
+}
+
+// jpegPerPixel: a byte for each sample, and for a progressive picture, which is put
+// together from many scans, its coefficient of four bytes.
+func jpegPerPixel(data []byte) float64 {
+	const worst = 4 * 5
+	for s := range jpegSegments(data) {
+		if s.marker < 0xc0 || s.marker > 0xc2 {
+			continue
+		}
+		if len(s.data) < 6 {
+			return worst
+		}
+		n := int(s.data[5])
+		if n == 0 || len(s.data) < 6+3*n {
+			return worst
+		}
+		var samples, across, down int
+		for i := range n {
+			h, v := int(s.data[6+3*i+1]>>4), int(s.data[6+3*i+1]&15)
+			samples, across, down = samples+h*v, max(across, h), max(down, v)
+		}
+		if across*down == 0 {
+			return worst
+		}
+		per := float64(samples) / float64(across*down)
+		if s.marker == 0xc2 {
+			per *= 5
+		}
+		return per
+	}
+	return worst
+}
+
+func (p picture) decode() (image.Image, error) {
+	var m image.Image
+	var err error
+	r := bytes.NewReader(p.data)
+	switch p.kind {
+	case jpegFile:
+		m, err = jpeg.Decode(r)
+	case pngFile:
+		m, err = png.Decode(r)
+	case webpFile:
+		m, err = webp.Decode(r)
+	case gifFile:
+		m, err = gif.Decode(r) // the first picture of an animation
+	}
+	if err == nil && m.Bounds().Empty() {
+		err = errNoDimension
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	return m, nil
+}
+
+// render decodes a picture and encodes it anew, as JPEG in each of the first n
+// sizes, turned as its EXIF says.
+func (p picture) render(n int) ([][]byte, error) {
+	m, err := p.decode()
+	if err != nil {
+		return nil, err
+	}
+	var out [][]byte
+	for i, size := range sizes[:n] {
+		small := shrink(m, size.side)
+		if i == 0 {
+			small = turn(small, orientation(p.kind, p.data))
+		}
+		var b bytes.Buffer
+		if err := jpeg.Encode(&b, small, &jpeg.Options{Quality: size.quality}); err != nil {
+			return nil, fmt.Errorf("encode photo: %w", err)
+		}
+		out = append(out, b.Bytes())
+		m = small
+	}
+	return out, nil
+}
+
+// shrink makes the longer side of an image no longer than side, on a white ground.
+// It halves as long as it can: each pixel is then the mean of four, which costs
+// little time and no memory beside the result, and shows no false patterns.
+func shrink(m image.Image, side int) *image.RGBA {
+	for {
+		w, h := m.Bounds().Dx(), m.Bounds().Dy()
+		long := max(w, h)
+		if long <= side {
+			if rgba, ok := m.(*image.RGBA); ok && rgba.Opaque() {
+				return rgba
+			}
+			return scale(m, w, h)
+		}
+		if long >= 2*side {
+			m = scale(m, max(1, w/2), max(1, h/2))
+			continue
+		}
+		m = scale(m, max(1, (w*side+long/2)/long), max(1, (h*side+long/2)/long))
+	}
+}
+
+func scale(m image.Image, w, h int) *image.RGBA {
+	dst := image.NewRGBA(image.Rect(0, 0, w, h))
+	op := draw.Src
+	if o, ok := m.(interface{ Opaque() bool }); !ok || !o.Opaque() {
+		draw.Draw(dst, dst.Bounds(), image.White, image.Point{}, draw.Src)
+		op = draw.Over
+	}
+	if m.Bounds().Size() == dst.Bounds().Size() {
+		draw.Draw(dst, dst.Bounds(), m, m.Bounds().Min, op)
+	} else {
+		draw.ApproxBiLinear.Scale(dst, dst.Bounds(), m, m.Bounds(), op, nil)
+	}
+	return dst
+}
+
+// turn puts an image upright that is stored with an EXIF orientation.
+func turn(m *image.RGBA, orientation int) *image.RGBA {
+	if orientation == upright {
+		return m
+	}
+	w, h := m.Bounds().Dx(), m.Bounds().Dy()
+	across, down := w, h
+	if orientation >= 5 {
+		across, down = h, w
+	}
+	out := image.NewRGBA(image.Rect(0, 0, across, down))
+	for y := range down {
+		for x := range across {
+			var sx, sy int
+			switch orientation {
+			case 2:
+				sx, sy = w-1-x, y
+			case 3:
+				sx, sy = w-1-x, h-1-y
+			case 4:
+				sx, sy = x, h-1-y
+			case 5:
+				sx, sy = y, x
+			case 6:
+				sx, sy = y, h-1-x
+			case 7:
+				sx, sy = w-1-y, h-1-x
+			case 8:
+				sx, sy = w-1-y, x
+			}
+			binary.NativeEndian.PutUint32(out.Pix[out.PixOffset(x, y):], binary.NativeEndian.Uint32(m.Pix[m.PixOffset(sx, sy):]))
+		}
+	}
+	return out
+}
