@@ -66,7 +66,7 @@ var may = map[string][]string{
 	},
 	"internal/httpapi": {
 		"api", "internal/account", "internal/auth", "internal/command", "internal/donation", "internal/problem",
-		"internal/geo", "internal/public", "internal/query", "internal/voice",
+		"internal/geo", "internal/media", "internal/public", "internal/query", "internal/voice",
 	},
 
 	// Around it.

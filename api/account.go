@@ -11,6 +11,7 @@ type Registration struct {
 	OrganizationName string `json:"organizationName,omitempty" maxLength:"200"`
 	OrganizationType string `json:"organizationType,omitempty" maxLength:"200"`
 	Address          string `json:"address,omitempty" maxLength:"500"`
+	CertificateURL   string `json:"certificateUrl,omitempty" maxLength:"2048" doc:"http and https only. A file is sent as certificate in multipart/form-data."`
 }
 
 // Login is the body of POST /auth/login.
@@ -47,6 +48,7 @@ type Profile struct {
 	DailyIntakeCapacity *float64 `json:"dailyIntakeCapacity"`
 	CurrentIntakeLoad   float64  `json:"currentIntakeLoad" doc:"In capacityUnit; starts at 0 each day."`
 	CapacityUnit        *string  `json:"capacityUnit"`
+	CertificateURL      *string  `json:"certificateUrl" doc:"A link to a file is good for ten minutes."`
 	VehicleType         *string  `json:"vehicleType"`
 	VehicleNumber       *string  `json:"vehicleNumber"`
 	IsAvailable         bool     `json:"isAvailable"`
@@ -97,7 +99,7 @@ type PendingNGO struct {
 	OrganizationName *string `json:"organizationName"`
 	Phone            *string `json:"phone"`
 	Address          *string `json:"address"`
-	CertificateURL   *string `json:"certificateUrl"`
+	CertificateURL   *string `json:"certificateUrl" doc:"A link to a file is good for ten minutes."`
 	CreatedAt        Time    `json:"createdAt"`
 }
 

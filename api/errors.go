@@ -34,12 +34,14 @@ const (
 	CodeNGONotVerified       Code = "ngo_not_verified"       // 403
 	CodeNotYours             Code = "not_yours"              // 403: only a party of the donation may
 	CodeOriginNotAllowed     Code = "origin_not_allowed"     // 403
+	CodeLinkInvalid          Code = "link_invalid"           // 403: a signed link that was changed or has expired
 	CodeNotFromHere          Code = "not_from_here"          // 403: only for who is on the server's own machine
 	CodeNotFound             Code = "not_found"              // 404: no such path
 	CodeDonationNotFound     Code = "donation_not_found"     // 404
 	CodeUserNotFound         Code = "user_not_found"         // 404
 	CodeTicketNotFound       Code = "ticket_not_found"       // 404
 	CodeFlagNotFound         Code = "flag_not_found"         // 404
+	CodeNotificationNotFound Code = "notification_not_found" // 404: or it is not the caller's
 	CodeMethodNotAllowed     Code = "method_not_allowed"     // 405
 	CodeNotAcceptable        Code = "not_acceptable"         // 406
 	CodeRequestTimeout       Code = "request_timeout"        // 408: the body did not arrive in time
@@ -51,7 +53,6 @@ const (
 	CodeInternal             Code = "internal_error"         // 500: our fault
 	CodeUnavailable          Code = "unavailable"            // 503: the store is down
 	CodeDraining             Code = "draining"               // 503: the server is going away
-	CodeNotificationNotFound Code = "notification_not_found" // 404: or it is not the caller's
 )
 
 // Error is the body of every refused request.

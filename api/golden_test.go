@@ -111,7 +111,8 @@ var samples = map[string]any{
 	"Profile": api.Profile{
 		User: user, OrganizationName: new("Kitchen"), OrganizationType: new("shelter"), Phone: new("1"), Address: new("here"),
 		Latitude: new(51.5), Longitude: new(-0.1), IsActive: true, DailyIntakeCapacity: new(20.0), CurrentIntakeLoad: 5, CapacityUnit: new("kg"),
-		VehicleType: new("van"), VehicleNumber: new("7"), IsAvailable: true, TrustScore: 4.5, KarmaPoints: 60,
+		CertificateURL: new("https://example.org/c.pdf"),
+		VehicleType:    new("van"), VehicleNumber: new("7"), IsAvailable: true, TrustScore: 4.5, KarmaPoints: 60,
 		Badges: []string{"🌱 Newcomer"}, BadgeCatalog: []api.Badge{{ID: "1"}}, Level: 1, NextLevelPoints: 40,
 		ImpactStats: api.ImpactStats{TotalDonations: 9, MealsProvided: 29, KgSaved: 12.3, Estimated: true, FactorSet: "uk-1"}, CreatedAt: at, UpdatedAt: at,
 	},
@@ -162,6 +163,7 @@ var samples = map[string]any{
 	"TripDonor.bare":        api.TripDonor{ID: id, Name: "Ann"},
 	"Registration": api.Registration{
 		Email: "a@b.c", Password: "secret", Name: "Ann", Role: "NGO", Phone: "1", OrganizationName: "Kitchen", OrganizationType: "shelter", Address: "here",
+		CertificateURL: "https://example.org/c.pdf",
 	},
 	"Registration.bare": api.Registration{},
 	"ShareLocation":     api.ShareLocation{DonationID: "d1", VolunteerID: "v1", Lat: new(38.7), Lng: new(-9.1)},

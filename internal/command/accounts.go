@@ -30,6 +30,8 @@ type NewAccount struct {
 	OrganizationName string
 	OrganizationType string
 	Address          string
+	Certificate      string // the name of a kept file; empty: none
+	CertificateURL   string // empty: none
 }
 
 func (n NewAccount) faults(minPassword int) []string {
@@ -42,6 +44,9 @@ func (n NewAccount) faults(minPassword int) []string {
 	}
 	if strings.TrimSpace(n.Name) == "" {
 		f = append(f, "name must not be blank")
+	}
+	if n.CertificateURL != "" && !donation.WebURL(n.CertificateURL) {
+		f = append(f, "certificateUrl must be an http or https address")
 	}
 	return f
 }
@@ -129,6 +134,12 @@ func insertAccount(ctx context.Context, tx *store.Tx, n NewAccount, verified boo
 	}
 	if err := tx.InsertAccount(ctx, a, hash); err != nil {
 		return account.Account{}, err
+	}
+	if n.Certificate != "" || n.CertificateURL != "" {
+		c := store.Certificate{File: n.Certificate, URL: n.CertificateURL}
+		if err := tx.SaveCertificate(ctx, a.ID, c, at); err != nil {
+			return account.Account{}, fileGone(err)
+		}
 	}
 	return a, appendAccount(ctx, tx, eventlog.TypeAccountRegistered, a)
 }

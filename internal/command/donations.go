@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -26,8 +27,12 @@ type Done struct {
 	DonorKarma  int // points that the donor got from a delivery
 }
 
-// Create lists a donation.
-func (s *Service) Create(ctx context.Context, by By, draft donation.Draft) (Done, error) {
+// ErrFileGone is a file that was collected before the command that refers to it.
+var ErrFileGone = errors.New("a file that was sent is gone")
+
+// Create lists a donation. photos are the kept files that its addresses point to:
+// from the commit on they stay.
+func (s *Service) Create(ctx context.Context, by By, draft donation.Draft, photos ...string) (Done, error) {
 	done, _, err := execute(ctx, s, by, "create", draft, func(tx *store.Tx) (Done, error) {
 		donor, err := actor(ctx, tx, by.AccountID)
 		if err != nil {
@@ -47,9 +52,21 @@ func (s *Service) Create(ctx context.Context, by By, draft donation.Draft) (Done
 		if err := score(ctx, tx, &out); err != nil {
 			return Done{}, err
 		}
+		for _, name := range photos {
+			if err := tx.HoldMedia(ctx, out.Donation.ID, name); err != nil {
+				return Done{}, fileGone(err)
+			}
+		}
 		return finish(ctx, tx, out, by.AccountID)
 	})
 	return done, err
+}
+
+func fileGone(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return ErrFileGone
+	}
+	return err
 }
 
 // score adds the donor's score to a new donation; one that is read brings it along.

@@ -28,6 +28,7 @@ type Config struct {
 	Host          string
 	Port          int // 0: any free one
 	FrontendURLs  []string
+	PublicURL     string // where clients reach the server, without a slash at the end; empty: as each request says
 	JWTSecret     string // empty: made and kept in DataDir
 	JWTTTL        time.Duration
 	DatabaseURL   string // may hold a password: show DatabaseAddress
@@ -64,13 +65,13 @@ type Settings struct {
 	flags *flag.FlagSet
 	other map[string]bool // flags of the command itself, which have no variable
 
-	host, frontend, secret, database, dataDir, adminEmail, adminPassword string
-	logLevel, logFormat, debug, timezone, maxPayload, metricsToken       string
-	port                                                                 int
-	jwtTTL, pingInterval, pingTimeout, connectTimeout, drainTime         time.Duration
-	wsCompression                                                        bool
-	parts                                                                databaseParts
-	eventRetention                                                       time.Duration
+	host, frontend, publicURL, secret, database, dataDir, adminEmail, adminPassword string
+	logLevel, logFormat, debug, timezone, maxPayload, metricsToken                  string
+	port                                                                            int
+	jwtTTL, pingInterval, pingTimeout, connectTimeout, drainTime                    time.Duration
+	wsCompression                                                                   bool
+	parts                                                                           databaseParts
+	eventRetention                                                                  time.Duration
 }
 
 // Bind adds the flags of a node to f. Flags that are there already, those of the
@@ -81,7 +82,8 @@ func Bind(f *flag.FlagSet) *Settings {
 	f.IntVar(&s.port, "port", 3000, "port to listen on; 0 takes a free one")
 	f.StringVar(&s.host, "host", "", "address to listen on; empty: all interfaces")
 	f.StringVar(&s.frontend, "frontend-url", "http://localhost:5173", "comma list of the origins that browsers may come from")
-	f.StringVar(&s.dataDir, "data-dir", "./data", "folder of database and secret")
+	f.StringVar(&s.publicURL, "public-url", "", "address of this server as clients see it, for the addresses of photos and certificates (default: that of the request)")
+	f.StringVar(&s.dataDir, "data-dir", "./data", "folder of database, secret and media")
 	f.StringVar(&s.database, "database-url", "", "sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME (default: larder.db in the data folder)")
 	f.StringVar(&s.parts.host, "database-host", "", "host of PostgreSQL, or the folder of its socket: with the next five instead of database-url")
 	f.IntVar(&s.parts.port, "database-port", 0, "port of PostgreSQL (default: 5432)")
@@ -233,6 +235,9 @@ func (s *Settings) validate(found *faults) Config {
 	if c.FrontendURLs, err = origins(s.frontend); err != nil {
 		fault("frontend-url", "%v", err)
 	}
+	if c.PublicURL, err = publicURL(s.publicURL); err != nil {
+		fault("public-url", "%v", err)
+	}
 	if c.MaxPayload, err = parseBytes(s.maxPayload); err != nil {
 		fault("max-payload", "%v", err)
 	}
@@ -267,6 +272,17 @@ func origins(list string) ([]string, error) {
 		out = append(out, o)
 	}
 	return out, nil
+}
+
+// publicURL reads an address that paths can be put behind.
+func publicURL(s string) (string, error) {
+	s = strings.TrimRight(strings.TrimSpace(s), "/")
+	u, err := url.Parse(s)
+	if s != "" && (err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" ||
+		*u != (url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath})) {
+		return "", fmt.Errorf("%q is not an address such as https://api.example.org", s)
+	}
+	return s, nil
 }
 
 // parseBytes reads a number of bytes with an optional kB or MB.

@@ -81,7 +81,7 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 	values := map[string]string{
 		"port": "80", "jwt-ttl": "1h", "ping-interval": "1s", "ping-timeout": "2s", "connect-timeout": "3s", "drain-time": "4s", "max-payload": "2MB",
 		"timezone": "Asia/Kolkata", "log-level": "debug", "log-format": "json", "jwt-secret": "0123456789abcdef",
-		"frontend-url": "https://a.example/, http://b.example:8080", "database-url": "sqlite:/tmp/x.db",
+		"frontend-url": "https://a.example/, http://b.example:8080", "public-url": "https://api.example/larder/", "database-url": "sqlite:/tmp/x.db",
 		"super-admin-email": "a@example.org", "super-admin-password": "long enough", "metrics-token": "fedcba9876543210",
 		"ws-compression": "true", "database-port": "1", "event-retention": "48h",
 	}
@@ -98,7 +98,7 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 	})
 	c, err := load(t, nil, env, "")
 	want := config.Config{
-		Host: "x", Port: 80, FrontendURLs: []string{"https://a.example", "http://b.example:8080"}, JWTSecret: "0123456789abcdef",
+		Host: "x", Port: 80, FrontendURLs: []string{"https://a.example", "http://b.example:8080"}, PublicURL: "https://api.example/larder", JWTSecret: "0123456789abcdef",
 		JWTTTL: time.Hour, DatabaseURL: "sqlite:/tmp/x.db", DataDir: "x", AdminEmail: "a@example.org", AdminPassword: "long enough",
 		PingInterval: time.Second, PingTimeout: 2 * time.Second, ConnectTime: 3 * time.Second, DrainTime: 4 * time.Second, MaxPayload: 2_000_000,
 		LogLevel: slog.LevelDebug, LogFormat: "json", Debug: "x", Timezone: c.Timezone,
@@ -127,6 +127,10 @@ func TestBounds(t *testing.T) {
 		"FRONTEND_URL": {
 			[]string{"http://a", "https://a.example:8443/", " http://a , https://b/ ,", "http://[::1]:3000"},
 			[]string{"a.example", "ftp://a", "http://a/path", "http://a?x", "*", "http://", "http://a,b", "http://user@a", "http://a#x"},
+		},
+		"PUBLIC_URL": {
+			[]string{"http://a", "https://a.example:8443/", " https://a.example/larder/ "},
+			[]string{"a.example", "ftp://a", "//a", "http://a?x", "http://", "http://user@a", "http://a#x", "javascript:alert(1)"},
 		},
 		"WS_COMPRESSION": {[]string{"true", "1", "false"}, []string{"yes", "deflate"}},
 		"LOG_LEVEL":      {[]string{"debug", "INFO", "warn", "error"}, []string{"loud", "1"}},

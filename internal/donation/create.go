@@ -127,7 +127,7 @@ func (d Draft) faults(now time.Time) []string {
 		f = append(f, fmt.Sprintf("imageUrls must hold at most %d addresses", MaxImages))
 	}
 	for i, u := range d.ImageURLs {
-		if !webURL(u) {
+		if !WebURL(u) {
 			f = append(f, fmt.Sprintf("imageUrls[%d] must be an http or https address", i))
 		}
 	}
@@ -148,7 +148,8 @@ func (d Draft) expiryFaults(now time.Time) []string {
 	return nil
 }
 
-func webURL(s string) bool {
+// WebURL says whether a text is an address that a browser may be sent to.
+func WebURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && len(s) <= 2048
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"larder/api"
@@ -34,6 +35,7 @@ func (a *API) register(ctx context.Context, in *registerInput) (*body[api.Envelo
 	acc, err := a.commands.Register(ctx, in.Key, command.NewAccount{
 		Email: r.Email, Password: r.Password, Name: r.Name, Role: account.Role(r.Role), Phone: r.Phone,
 		OrganizationName: r.OrganizationName, OrganizationType: r.OrganizationType, Address: r.Address,
+		Certificate: strings.Join(keptFiles(ctx), ""), CertificateURL: r.CertificateURL,
 	})
 	if err != nil {
 		return nil, err
@@ -66,7 +68,9 @@ func (a *API) profile(ctx context.Context, _ *struct{}) (*body[api.Profile], err
 	if err != nil {
 		return nil, problem.NotFound(err, problem.ErrUserNotFound)
 	}
-	return &body[api.Profile]{profile(p)}, nil
+	out := profile(p)
+	out.CertificateURL = a.certificateURL(ctx, p.ID, p.Certificate)
+	return &body[api.Profile]{out}, nil
 }
 
 type profileInput struct {
@@ -95,11 +99,16 @@ func (a *API) pendingNGOs(ctx context.Context, _ *struct{}) (*body[[]api.Pending
 	if err != nil {
 		return nil, err
 	}
+	certificates, err := a.queries.Certificates(ctx, list)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]api.PendingNGO, 0, len(list))
 	for _, n := range list {
 		out = append(out, api.PendingNGO{
 			ID: n.ID, Email: n.Email, Name: n.Name, OrganizationName: api.Text(n.OrganizationName),
 			Phone: api.Text(n.Phone), Address: api.Text(n.Address), CreatedAt: api.At(n.CreatedAt),
+			CertificateURL: a.certificateURL(ctx, n.ID, certificates[n.ID]),
 		})
 	}
 	return &body[[]api.PendingNGO]{out}, nil

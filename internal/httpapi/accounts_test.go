@@ -37,6 +37,11 @@ var (
 		"volunteer with empty texts": {body: with(newcomer, map[string]any{
 			"email": "empty@example.org", "role": "VOLUNTEER", "phone": "", "organizationName": "", "address": "",
 		}), status: 201},
+		"certificate elsewhere": {body: with(newcomer, map[string]any{
+			"email": "paper@example.org", "role": "NGO", "certificateUrl": "https://example.org/paper.pdf?page=1",
+		}), status: 201},
+		"certificate that runs":    {body: with(newcomer, map[string]any{"role": "NGO", "certificateUrl": "javascript:alert(1)"}), status: 400, code: invalid},
+		"certificate of 2,049":     {body: with(newcomer, map[string]any{"certificateUrl": "https://" + strings.Repeat("x", 2041)}), status: 400, code: invalid},
 		"admin":                    {body: with(newcomer, map[string]any{"role": "ADMIN"}), status: 403, code: api.CodeWrongRole},
 		"taken in another case":    {body: with(newcomer, map[string]any{"email": "DONOR@Example.org"}), status: 409, code: api.CodeEmailTaken},
 		"unknown role":             {body: with(newcomer, map[string]any{"role": "SYSTEM"}), status: 400, code: invalid},

@@ -129,7 +129,11 @@ func (a *API) createDonation(ctx context.Context, in *createInput) (*body[api.Do
 	if err != nil {
 		return nil, err
 	}
-	done, err := a.commands.Create(ctx, in.by(ctx), draft)
+	photos, err := a.photosOf(ctx, draft.ImageURLs)
+	if err != nil {
+		return nil, err
+	}
+	done, err := a.commands.Create(ctx, in.by(ctx), draft, photos...)
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 	"larder/internal/account"
 	"larder/internal/auth"
 	"larder/internal/command"
+	"larder/internal/media"
 	"larder/internal/query"
 )
 
@@ -33,6 +34,10 @@ type API struct {
 	auth     *auth.Auth
 	health   Health
 	log      *slog.Logger
+
+	media     *media.Library // nil: no files are taken
+	publicURL string
+	uploads   *uploads
 }
 
 // Health is what the node says of itself: Health on /health, Ready on /readyz.
@@ -70,6 +75,7 @@ func (a *API) Mount(mux *http.ServeMux) {
 	cfg.Components.Schemas.RegisterTypeAlias(typeOf[api.Messages](), typeOf[messagesSchema]())
 	cfg.Components.Schemas.RegisterTypeAlias(typeOf[json.RawMessage](), typeOf[anySchema]())
 	a.routes(humago.New(mux, cfg))
+	a.mountMedia(mux)
 }
 
 func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
@@ -162,7 +168,9 @@ const (
 )
 
 // route adds one route. Rights are checked before the body is read.
-func route[I, O any](a *API, h huma.API, who access, method, path, summary string, handle func(context.Context, *I) (*O, error)) {
+func route[I, O any](a *API, h huma.API, who access, method, path, summary string, handle func(context.Context, *I) (*O, error),
+	with ...func(*huma.Operation),
+) {
 	op := huma.Operation{
 		Method: method, Path: path, Summary: summary, OperationID: operationID(method, path),
 		MaxBodyBytes: maxBody + 1, // the least that is too much
@@ -175,6 +183,9 @@ func route[I, O any](a *API, h huma.API, who access, method, path, summary strin
 		op.Security = []map[string][]string{{"bearer": {}}}
 		op.Errors = append(op.Errors, 401, 403)
 		op.Middlewares = huma.Middlewares{a.authenticate(h, who)}
+	}
+	for _, change := range with {
+		change(&op)
 	}
 	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)

@@ -18,6 +18,7 @@ import (
 	"larder/internal/auth"
 	"larder/internal/command"
 	"larder/internal/httpapi"
+	"larder/internal/media"
 	"larder/internal/query"
 	"larder/internal/store"
 	"larder/internal/telemetry"
@@ -49,11 +50,18 @@ func newRig(t *testing.T) *rig {
 	au := auth.New(st, tokens)
 	log := slog.New(testkit.NewLogs(t).Handler())
 	health := telemetry.NewHealth(telemetry.Check{Name: "store", Run: st.Ping})
+	disk, err := media.OpenDisk(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = disk.Close() })
 	mux := http.NewServeMux()
-	httpapi.New(command.NewService(st, au.Passwords, func() {}, time.UTC), query.NewService(st, time.UTC), au, httpapi.Health{
+	rest := httpapi.New(command.NewService(st, au.Passwords, func() {}, time.UTC), query.NewService(st, time.UTC), au, httpapi.Health{
 		Health: func(ctx context.Context) api.Health { return health.Report(ctx, log) },
 		Ready:  func(ctx context.Context) api.Health { return health.Ready(ctx, log) },
-	}, log).Mount(mux)
+	}, log)
+	rest.UseMedia(media.New(st, disk, log), "")
+	rest.Mount(mux)
 	r := &rig{t: t, store: st, net: wire.Serve(t, httpapi.Edge(httpapi.Mux(mux), log))}
 	r.http = r.net.Client()
 	t.Cleanup(r.http.CloseIdleConnections)

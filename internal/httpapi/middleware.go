@@ -19,6 +19,7 @@ type requestInfo struct {
 	id      string
 	address string
 	rfc9457 bool
+	base    string // where the client reaches this server
 }
 
 // answerTime bounds how long a client may take for its answer. Held polls and
@@ -36,7 +37,7 @@ func infoFrom(ctx context.Context) requestInfo {
 // line, and a clear answer for panics. Mux answers unknown paths.
 func Edge(next http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		info := requestInfo{id: rand.Text()[:16], address: clientAddress(r.RemoteAddr), rfc9457: wantsProblem(r.Header.Get("Accept"))}
+		info := requestInfo{id: rand.Text()[:16], address: clientAddress(r.RemoteAddr), rfc9457: wantsProblem(r.Header.Get("Accept")), base: baseOf(r)}
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime)) // an error: w has no connection
 		h := w.Header()
 		h.Set("X-Request-Id", info.id)

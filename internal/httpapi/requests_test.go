@@ -275,7 +275,7 @@ func TestBodies(t *testing.T) {
 		"deep enough for 4 KiB":   {hygiene(`{"a":` + deep(2_000) + `}`), "application/json", 201, ""},
 		"more than 4 KiB":         {hygiene(`{"a":` + deep(2_100) + `}`), "application/json", 400, invalid},
 		"field twice":             {strings.Replace(string(draft), "{", `{"NAME":"`+strings.Repeat("x", 500)+`",`, 1), "application/json", 400, invalid},
-		"multipart":               {"--x--", "multipart/form-data; boundary=x", 415, api.CodeUnsupportedMedia},
+		"multipart":               {"--x--", "multipart/form-data; boundary=x", 400, invalid},
 		"a type that is none":     {string(draft), "application/json, text/plain", 415, api.CodeUnsupportedMedia},
 		"XML":                     {"<donation/>", "application/xml", 415, api.CodeUnsupportedMedia},
 		"empty":                   {"", "application/json", 400, badRequest},

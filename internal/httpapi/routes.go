@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"larder/api"
 )
 
 // routes is the whole surface.
@@ -13,13 +15,13 @@ func (a *API) routes(h huma.API) {
 		post  = http.MethodPost
 		patch = http.MethodPatch
 	)
-	route(a, h, anyone, post, "/auth/register", "Register an account", a.register)
+	route(a, h, anyone, post, "/auth/register", "Register an account", a.register, takes[api.Registration](a, h, a.registrationForm))
 	route(a, h, anyone, post, "/auth/login", "Sign in", a.login)
 	route(a, h, signedIn, get, "/auth/profile", "The caller's profile", a.profile)
 	route(a, h, signedIn, patch, "/auth/profile", "Change the caller's profile", a.updateProfile)
 
 	route(a, h, anyone, get, "/donations", "Donations, newest first", a.listDonations)
-	route(a, h, signedIn, post, "/donations", "List surplus food", a.createDonation)
+	route(a, h, signedIn, post, "/donations", "List surplus food", a.createDonation, takes[api.DonationDraft](a, h, a.donationForm))
 	route(a, h, signedIn, get, "/donations/{id}", "One donation", a.getDonation)
 	route(a, h, signedIn, get, "/donations/{id}/history", "What happened to a donation, oldest first", a.history)
 	route(a, h, signedIn, patch, "/donations/{id}/claim", "Claim a donation", a.claim)

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -31,6 +32,7 @@ import (
 	"larder/internal/fanout"
 	"larder/internal/gateway"
 	"larder/internal/httpapi"
+	"larder/internal/media"
 	"larder/internal/query"
 	"larder/internal/store"
 	"larder/internal/telemetry"
@@ -64,6 +66,8 @@ type Node struct {
 	metrics  *telemetry.Metrics
 	madeUp   MadeUp
 	auth     *auth.Auth
+	disk     *media.Disk
+	media    *media.Library
 }
 
 // Option changes how a node is built.
@@ -120,6 +124,10 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, wire io.Write
 		Health: func(ctx context.Context) api.Health { return n.health.Report(ctx, log) },
 		Ready:  func(ctx context.Context) api.Health { return n.health.Ready(ctx, log) },
 	}, log)
+	if err := n.openMedia(cfg); err != nil {
+		return nil, err
+	}
+	rest.UseMedia(n.media, cfg.PublicURL)
 	n.server = newHTTPServer(httpapi.Edge(n.routes(rest, cors, httpapi.Metrics(n.metrics.Handler(), cfg.MetricsToken)), log), log)
 	if n.listener == nil {
 		if n.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address()); err != nil {
@@ -134,6 +142,13 @@ func (n *Node) openStore(ctx context.Context, cfg config.Config) (err error) {
 		return err
 	}
 	n.madeUp.Migrations, err = n.store.Migrate(ctx)
+	return err
+}
+
+func (n *Node) openMedia(cfg config.Config) (err error) {
+	if n.disk, err = media.OpenDisk(filepath.Join(cfg.DataDir, "media")); err == nil {
+		n.media = media.New(n.store, n.disk, n.log)
+	}
 	return err
 }
 
@@ -272,6 +287,7 @@ func (n *Node) Run(ctx context.Context) error {
 	running.Go(func() { _ = n.tailer.Run(work) }) // nil by contract
 	running.Go(func() { _ = n.timer.Run(work) })
 	running.Go(func() { _ = n.gateway.Run(work) })
+	running.Go(func() { _ = n.media.Run(work) })
 	served := make(chan error, 1)
 	running.Go(func() { served <- n.server.Serve(n.listener) })
 
@@ -285,7 +301,7 @@ func (n *Node) Run(ctx context.Context) error {
 	err = errors.Join(err, n.stop(context.WithoutCancel(ctx)))
 	stopWork()
 	running.Wait()
-	err = errors.Join(err, n.store.Close())
+	err = errors.Join(err, n.store.Close(), n.disk.Close())
 	n.log.Info("stopped")
 	return err
 }
@@ -320,6 +336,9 @@ func (n *Node) abandon() error {
 	}
 	if n.store != nil {
 		err = errors.Join(err, n.store.Close())
+	}
+	if n.disk != nil {
+		err = errors.Join(err, n.disk.Close())
 	}
 	return err
 }

@@ -44,6 +44,7 @@ var statusRules = []statusRule{
 	{query.ErrNotParty, 403, api.CodeNotYours, "Only the parties of a donation may see its history"},
 	{query.ErrCursor, 400, api.CodeBadRequest, "after is not a cursor of this list"},
 	{command.ErrKeyReused, 409, api.CodeIdempotencyConflict, "Idempotency-Key was used for another request"},
+	{command.ErrFileGone, 503, api.CodeUnavailable, "A file that was sent is gone, send it again"},
 	{store.ErrEmailTaken, 409, api.CodeEmailTaken, "E-mail is already registered"},
 	{store.ErrText, 400, api.CodeValidation, "Text must be UTF-8 without NUL characters"},
 	{ErrDonationNotFound, 404, api.CodeDonationNotFound, "Donation not found"},

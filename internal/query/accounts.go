@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"larder/api"
@@ -10,13 +11,17 @@ import (
 	"larder/internal/voice"
 )
 
+// Certificate is what an NGO shows for itself.
+type Certificate = store.Certificate
+
 // Profile is an account with what adds up for it.
 type Profile struct {
 	account.Account
-	Karma      int
-	IntakeLoad float64       // today's, in the account's unit
-	Ratings    voice.Ratings // by NGOs
-	Impact     api.ImpactStats
+	Karma       int
+	IntakeLoad  float64       // today's, in the account's unit
+	Ratings     voice.Ratings // by NGOs
+	Impact      api.ImpactStats
+	Certificate Certificate
 }
 
 // Profile returns the profile of an account, or store.ErrNotFound.
@@ -27,6 +32,9 @@ func (s *Service) Profile(ctx context.Context, id string) (p Profile, err error)
 			return err
 		}
 		if p.Karma, err = tx.Karma(ctx, id); err != nil {
+			return err
+		}
+		if p.Certificate, err = certificate(ctx, tx, id); err != nil {
 			return err
 		}
 		if p.Impact, err = impactOf(ctx, tx, p.Account, now); err != nil {
@@ -46,6 +54,33 @@ func (s *Service) Profile(ctx context.Context, id string) (p Profile, err error)
 // PendingNGOs lists the NGOs that wait for verification, newest first.
 func (s *Service) PendingNGOs(ctx context.Context) ([]account.Account, error) {
 	return s.accounts(ctx, store.AccountFilter{Role: account.NGO, Unverified: true})
+}
+
+// Certificates are those of accounts, by id; an account that has none is not in it.
+func (s *Service) Certificates(ctx context.Context, list []account.Account) (map[string]Certificate, error) {
+	found := map[string]Certificate{}
+	err := s.store.View(ctx, func(tx *store.Tx) error {
+		for _, a := range list {
+			c, err := certificate(ctx, tx, a.ID)
+			if err != nil {
+				return err
+			}
+			if c != (Certificate{}) {
+				found[a.ID] = c
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// certificate is that of an account, empty when there is none.
+func certificate(ctx context.Context, tx *store.Tx, id string) (Certificate, error) {
+	c, err := tx.Certificate(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		err = nil
+	}
+	return c, err
 }
 
 // Users lists all accounts, newest first.
