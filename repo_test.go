@@ -114,7 +114,7 @@ var modules = map[string][]string{
 	"internal/fanout":          {"github.com/tidwall/rtree"},
 	"internal/gateway":         {"github.com/gobwas/ws", "golang.org/x/time"},
 	"internal/httpapi":         {"github.com/danielgtaylor/huma/v2", "github.com/google/uuid"},
-	"internal/media":           {"golang.org/x/image"},
+	"internal/media":           {"github.com/minio/minio-go/v7", "golang.org/x/image"},
 	"internal/config":          {"github.com/joho/godotenv"},
 	"internal/telemetry":       {"github.com/prometheus/client_golang"},
 	"internal/verify":          {"github.com/gobwas/ws"},

@@ -48,6 +48,8 @@ type Config struct {
 	MetricsToken  string // empty: metrics are for this machine alone
 
 	EventRetention time.Duration // how long records of the log stay; 0: for ever
+
+	S3 S3 // where files are kept, if not in DataDir
 }
 
 // maxDrain bounds the drain: what stops a process kills it when it takes long.
@@ -71,6 +73,7 @@ type Settings struct {
 	jwtTTL, pingInterval, pingTimeout, connectTimeout, drainTime                    time.Duration
 	wsCompression                                                                   bool
 	parts                                                                           databaseParts
+	s3                                                                              S3
 	eventRetention                                                                  time.Duration
 }
 
@@ -102,6 +105,7 @@ func Bind(f *flag.FlagSet) *Settings {
 	f.StringVar(&s.maxPayload, "max-payload", "1MB", "largest Socket.IO message")
 	f.BoolVar(&s.wsCompression, "ws-compression", false, "compress large Socket.IO messages on WebSockets: less traffic, more work")
 	f.DurationVar(&s.eventRetention, "event-retention", 720*time.Hour, "how long events are kept for clients that were away, at least 1h; 0: for ever")
+	s.s3.bind(f)
 	f.StringVar(&s.timezone, "timezone", "UTC", "where the day of an NGO's daily capacity begins")
 	f.StringVar(&s.metricsToken, "metrics-token", "", "token that /metrics asks for, at least 16 bytes (default: only this machine may read it)")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -251,6 +255,9 @@ func (s *Settings) validate(found *faults) Config {
 		fault("timezone", "%v", err)
 	}
 	var where string
+	if c.S3, where, err = s.s3.validate(); err != nil {
+		fault(where, "%v", err)
+	}
 	if c.DatabaseURL, where, err = s.databaseURL(); err != nil {
 		fault(where, "%v", err)
 	}

@@ -83,7 +83,7 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 		"timezone": "Asia/Kolkata", "log-level": "debug", "log-format": "json", "jwt-secret": "0123456789abcdef",
 		"frontend-url": "https://a.example/, http://b.example:8080", "public-url": "https://api.example/larder/", "database-url": "sqlite:/tmp/x.db",
 		"super-admin-email": "a@example.org", "super-admin-password": "long enough", "metrics-token": "fedcba9876543210",
-		"ws-compression": "true", "database-port": "1", "event-retention": "48h",
+		"ws-compression": "true", "s3-use-ssl": "false", "database-port": "1", "event-retention": "48h",
 	}
 	env := map[string]string{}
 	f.VisitAll(func(fl *flag.Flag) {
@@ -103,6 +103,7 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 		PingInterval: time.Second, PingTimeout: 2 * time.Second, ConnectTime: 3 * time.Second, DrainTime: 4 * time.Second, MaxPayload: 2_000_000,
 		LogLevel: slog.LevelDebug, LogFormat: "json", Debug: "x", Timezone: c.Timezone,
 		MetricsToken: "fedcba9876543210", WSCompression: true, EventRetention: 48 * time.Hour,
+		S3: config.S3{Endpoint: "x", Bucket: "x", AccessKey: "x", SecretKey: "x", Region: "x"},
 	}
 	if diff := cmp.Diff(want, c, cmp.Comparer(func(a, b *time.Location) bool { return a == b })); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)

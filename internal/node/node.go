@@ -66,7 +66,7 @@ type Node struct {
 	metrics  *telemetry.Metrics
 	madeUp   MadeUp
 	auth     *auth.Auth
-	disk     *media.Disk
+	files    filesCloser
 	media    *media.Library
 }
 
@@ -145,11 +145,28 @@ func (n *Node) openStore(ctx context.Context, cfg config.Config) (err error) {
 	return err
 }
 
-func (n *Node) openMedia(cfg config.Config) (err error) {
-	if n.disk, err = media.OpenDisk(filepath.Join(cfg.DataDir, "media")); err == nil {
-		n.media = media.New(n.store, n.disk, n.log)
+// filesCloser is where photos and certificates are kept, a folder or a bucket.
+type filesCloser interface {
+	media.Files
+	io.Closer
+}
+
+func (n *Node) openMedia(cfg config.Config) error {
+	if cfg.S3.Endpoint == "" {
+		disk, err := media.OpenDisk(filepath.Join(cfg.DataDir, "media"))
+		if err != nil {
+			return err
+		}
+		n.files = disk
+	} else {
+		bucket, err := media.NewBucket(media.BucketConfig(cfg.S3))
+		if err != nil {
+			return err
+		}
+		n.files = bucket
 	}
-	return err
+	n.media = media.New(n.store, n.files, n.log)
+	return nil
 }
 
 func (n *Node) tokens(cfg config.Config) (*auth.Tokens, error) {
@@ -301,7 +318,7 @@ func (n *Node) Run(ctx context.Context) error {
 	err = errors.Join(err, n.stop(context.WithoutCancel(ctx)))
 	stopWork()
 	running.Wait()
-	err = errors.Join(err, n.store.Close(), n.disk.Close())
+	err = errors.Join(err, n.store.Close(), n.files.Close())
 	n.log.Info("stopped")
 	return err
 }
@@ -337,8 +354,8 @@ func (n *Node) abandon() error {
 	if n.store != nil {
 		err = errors.Join(err, n.store.Close())
 	}
-	if n.disk != nil {
-		err = errors.Join(err, n.disk.Close())
+	if n.files != nil {
+		err = errors.Join(err, n.files.Close())
 	}
 	return err
 }
