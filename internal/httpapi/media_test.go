@@ -525,6 +525,17 @@ func TestUploadsAreLimited(t *testing.T) {
 	if r := w.Post("/donations", w.users["donor"].Token, testkit.Draft(nil)); r.Status != 201 {
 		t.Errorf("without a form: %s", r)
 	}
+	admin := registration("x@example.org")
+	admin[4].content = "ADMIN" // refused before it costs anything
+	for i := range 30 {
+		if r := w.sendForm(t, "/auth/register", "", admin...); r.Status != 403 {
+			t.Fatalf("registration %d: %s", i+1, r)
+		}
+	}
+	wantRefusal(t, "registration 31", w.sendForm(t, "/auth/register", "", admin...), 429, api.CodeRateLimited)
+	if r := w.Post("/auth/register", "", newcomer); r.Status != 201 {
+		t.Errorf("without a form: %s", r)
+	}
 }
 
 // slowly sends a form to the rig, some of it at a time with a pause behind each, and
@@ -674,4 +685,31 @@ func TestWhoHoldsFiles(t *testing.T) {
 	if r := w.sendForm(t, "/auth/register", "", paper...); r.Status != 201 || w.loose() != 0 {
 		t.Errorf("taken: %s; loose: %d", r, w.loose())
 	}
+}
+
+func TestLinksExpire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		body, header := formOf(t, registration("paper@example.org", upload{"certificate", "c.pdf", "%PDF-1.4"})...)
+		reply, err := wire.Do(t.Context(), r.http, "POST", wire.URL+"/auth/register", "", header, string(body))
+		if err != nil || reply.Status != 201 {
+			t.Fatalf("%v, %v", reply, err)
+		}
+		var s api.Envelope[api.Session]
+		if err := json.Unmarshal([]byte(reply.Body), &s); err != nil {
+			t.Fatal(err)
+		}
+		r.token = s.Data.Token
+		var p api.Profile
+		if err := json.Unmarshal(r.do("GET", "/auth/profile", "").Body, &p); err != nil || p.CertificateURL == nil {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		path := strings.TrimPrefix(*p.CertificateURL, wire.URL)
+		<-time.After(10*time.Minute - time.Second)
+		if reply := r.do("GET", path, ""); reply.Status != 200 {
+			t.Errorf("just before: %s", reply)
+		}
+		<-time.After(time.Second)
+		wantRefusal(t, "after ten minutes", r.do("GET", path, ""), 403, api.CodeLinkInvalid)
+	})
 }

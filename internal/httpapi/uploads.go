@@ -11,12 +11,14 @@ import (
 	"larder/internal/auth"
 )
 
-// Limits of uploads. Honest use, a kitchen that lists ten donations with five
-// photos each from a shared address, stays below; nobody can keep others out.
+// Limits of uploads. Honest use stays below, from behind a proxy too, where all have
+// one address; nobody alone can keep others out, or fill the disk soon.
 const (
 	uploadWindow      = 5 * time.Minute
 	uploadsPerAccount = 40 // begun within the window
-	uploadsPerAddress = 120
+	uploadsPerAddress = 600
+	strangerWindow    = time.Hour
+	strangersUploads  = 30 // of one address, by who has no account yet
 
 	openPerAccount = 3 // at once
 	openPerAddress = 8
@@ -33,6 +35,7 @@ const (
 // uploads bounds the uploads that are under way.
 type uploads struct {
 	accounts, addresses *auth.Limit
+	strangers           *auth.Limit // by address
 	slots, waiting      chan struct{}
 
 	mu   sync.Mutex // guards open
@@ -42,7 +45,8 @@ type uploads struct {
 func newUploads() *uploads {
 	return &uploads{
 		accounts: auth.NewLimit(uploadsPerAccount, uploadWindow), addresses: auth.NewLimit(uploadsPerAddress, uploadWindow),
-		slots: make(chan struct{}, openUploads), waiting: make(chan struct{}, waitingUploads), open: map[string]int{},
+		strangers: auth.NewLimit(strangersUploads, strangerWindow),
+		slots:     make(chan struct{}, openUploads), waiting: make(chan struct{}, waitingUploads), open: map[string]int{},
 	}
 }
 
@@ -51,11 +55,12 @@ func newUploads() *uploads {
 func (u *uploads) begin(ctx context.Context, accountID, address string) (end func(), err error) {
 	now := time.Now()
 	whose := map[string]int{"address " + address: openPerAddress}
+	limit, key := u.strangers, address
 	if accountID != "" {
-		whose["account "+accountID] = openPerAccount
-		if err := u.accounts.Allow(accountID, now); err != nil {
-			return nil, err
-		}
+		limit, key, whose["account "+accountID] = u.accounts, accountID, openPerAccount
+	}
+	if err := limit.Allow(key, now); err != nil {
+		return nil, err
 	}
 	if err := u.addresses.Allow(address, now); err != nil {
 		return nil, err
