@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
@@ -263,11 +264,21 @@ func TestLargestForm(t *testing.T) {
 	if len(d.ImageURLs) != 5 || d.ImageURLs[0] == d.ImageURLs[1] {
 		t.Errorf("got %q", d.ImageURLs)
 	}
-	r := w.Do(testkit.Call{
-		Method: "POST", Path: "/donations", Token: w.users["donor"].Token, Body: make([]byte, 26<<20),
-		Header: http.Header{"Content-Type": {"multipart/form-data; boundary=x"}, "Expect": {"100-continue"}},
-	})
-	wantRefusal(t, "26 MiB", r, 413, api.CodeTooLarge)
+	// More than that is refused before it is sent.
+	conn, err := w.Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST /donations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n",
+		w.users["donor"].Token, 26<<20)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	wantRefusal(t, "26 MiB", testkit.Reply{Status: resp.StatusCode, Header: resp.Header, Body: body}, 413, api.CodeTooLarge)
 }
 
 func crc(s string) uint32 { return crc32.ChecksumIEEE([]byte(s)) }

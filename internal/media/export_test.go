@@ -34,6 +34,12 @@ func (l *Library) SweepAt(ctx context.Context, loose, cancelled time.Time) (int,
 	return l.sweep(ctx, loose, cancelled)
 }
 
+// TakeMuch takes the turn of what takes much memory, until free is called.
+func (l *Library) TakeMuch() (free func()) {
+	l.much <- struct{}{}
+	return func() { <-l.much }
+}
+
 // TakeTurns takes all turns at decoding until free is called.
 func (l *Library) TakeTurns() (free func()) {
 	for range decodings {

@@ -236,6 +236,31 @@ func TestWhoWaitsForATurnCanLeave(t *testing.T) {
 	r.photo(10)
 }
 
+// What takes much memory waits for its own kind and keeps no small photo waiting.
+func TestLargePhotosComeOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		large := header(0xc0, 8000, 5000, 0x11, 0x11, 0x11) // of 120 MB, and with nothing in it
+		free := r.TakeMuch()
+		ended := make(chan error, 1)
+		go func() {
+			_, err := r.KeepPhoto(t.Context(), large)
+			ended <- err
+		}()
+		synctest.Wait()
+		r.photo(10)
+		select {
+		case err := <-ended:
+			t.Errorf("it did not wait: %v", err)
+		default:
+			free()
+			if err := <-ended; !errors.Is(err, media.ErrUnreadable) {
+				t.Errorf("when it is its turn: %v", err)
+			}
+		}
+	})
+}
+
 func TestWhatIsCollected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
