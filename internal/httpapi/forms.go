@@ -34,7 +34,7 @@ const (
 	maxOverhead  = 256 << 10 // bytes of a body that are no file
 )
 
-// form is how a route takes multipart/form-data: as the JSON body that it takes, a
+// form is how a route takes multipart/form-data (P-50): as the JSON body that it takes, a
 // text for each field, and files. Each file is taken in when it has come, so that
 // one is in memory at a time; the fields go through the checks of the JSON body.
 type form struct {
@@ -237,7 +237,7 @@ func (p *partsOf) field(part *multipart.Part) error {
 	return nil
 }
 
-// file takes a file in.
+// file takes a file in (P-51).
 func (p *partsOf) file(ctx context.Context, part *multipart.Part) error {
 	data, err := io.ReadAll(io.LimitReader(part, p.maxSize+1))
 	if err != nil {

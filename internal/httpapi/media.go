@@ -76,6 +76,7 @@ func (a *API) photosOf(ctx context.Context, addresses []string) ([]string, error
 	return names, nil
 }
 
+// servePhoto serves what never changes (P-52).
 func (a *API) servePhoto(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	f, err := a.media.OpenPhoto(r.Context(), name)
@@ -96,6 +97,7 @@ func (a *API) servePhoto(w http.ResponseWriter, r *http.Request) {
 	serveFile(w, r, f)
 }
 
+// serveCertificate serves whoever has a good link (P-53).
 func (a *API) serveCertificate(w http.ResponseWriter, r *http.Request) {
 	id, link := r.PathValue("id"), r.URL.Query()
 	if !a.goodLink(id, link.Get("expires"), link.Get("signature"), time.Now()) {

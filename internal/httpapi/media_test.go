@@ -132,6 +132,7 @@ func (w *world) get(t *testing.T, address string) testkit.Reply {
 	return w.Get(path, "")
 }
 
+// P-50, P-52.
 func TestPhotosOfADonation(t *testing.T) {
 	w := newWorld(t)
 	donor := w.users["donor"].Token
@@ -172,6 +173,7 @@ func TestPhotosOfADonation(t *testing.T) {
 	}
 }
 
+// P-52.
 func TestHowPhotosAreServed(t *testing.T) {
 	w := newWorld(t)
 	d := testkit.Must[api.Donation](w.Node, w.sendForm(t, "/donations", w.users["donor"].Token, append(addFood(), upload{"images", "a.jpg", photo(20, 20)})...), 201)
@@ -203,6 +205,7 @@ func TestHowPhotosAreServed(t *testing.T) {
 	wantRefusal(t, "POST", w.Post(path, "", nil), 405, api.CodeMethodNotAllowed)
 }
 
+// P-50, P-51.
 func TestFilesThatAreRefused(t *testing.T) {
 	w := newWorld(t)
 	ok := upload{"images", "ok.jpg", photo(8, 8)}
@@ -414,6 +417,7 @@ func registration(email string, parts ...upload) []upload {
 	}, parts...)
 }
 
+// P-53.
 func TestCertificates(t *testing.T) {
 	w := newWorld(t)
 	const pdf = "%PDF-1.4\nas it was sent\n%%EOF"
@@ -517,6 +521,7 @@ func TestCertificatesThatAreRefused(t *testing.T) {
 	}
 }
 
+// P-54.
 func TestUploadsAreLimited(t *testing.T) {
 	w := newWorld(t)
 	send := func(token string) testkit.Reply { return w.sendForm(t, "/donations", token, addFood()...) }
@@ -584,6 +589,7 @@ func (r *rig) slowly(body []byte, header http.Header, some int, pause time.Durat
 	return testkit.Reply{Status: resp.StatusCode, Header: resp.Header, Body: text}
 }
 
+// P-54.
 func TestSlowUploads(t *testing.T) {
 	for name, c := range map[string]struct {
 		some  int
@@ -698,6 +704,7 @@ func TestWhoHoldsFiles(t *testing.T) {
 	}
 }
 
+// P-53.
 func TestLinksExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

@@ -11,7 +11,7 @@ import (
 	"larder/internal/auth"
 )
 
-// Limits of uploads. Honest use stays below, from behind a proxy too, where all have
+// Limits of uploads (P-54). Honest use stays below, from behind a proxy too, where all have
 // one address; nobody alone can keep others out, or fill the disk soon.
 const (
 	uploadWindow      = 5 * time.Minute
