@@ -58,6 +58,9 @@ var may = map[string][]string{
 		"api", "internal/account", "internal/auth", "internal/command", "internal/donation", "internal/query", "internal/store",
 	},
 
+	// What other programs are told of the surface.
+	"internal/contract": {"api"},
+
 	// The way out, and the doors.
 	"internal/fanout": {"api", "internal/eventlog", "internal/feed", "socketio"},
 	"internal/gateway": {
@@ -65,8 +68,7 @@ var may = map[string][]string{
 		"internal/feed", "internal/problem", "internal/query", "internal/store", "socketio",
 	},
 	"internal/httpapi": {
-		"api", "internal/account", "internal/auth", "internal/command", "internal/donation", "internal/problem",
-		"internal/geo", "internal/media", "internal/public", "internal/query", "internal/voice",
+		"api", "internal/account", "internal/auth", "internal/command", "internal/contract", "internal/donation", "internal/geo", "internal/media", "internal/problem", "internal/public", "internal/query", "internal/voice",
 	},
 
 	// Around it.
@@ -111,6 +113,7 @@ var modules = map[string][]string{
 	"internal/store/storetest": {"github.com/google/go-cmp", "pgregory.net/rapid"},
 	"internal/auth":            {"github.com/golang-jwt/jwt/v5", "github.com/google/uuid", "golang.org/x/crypto"},
 	"internal/command":         {"github.com/google/uuid"},
+	"internal/contract":        {"github.com/danielgtaylor/huma/v2"},
 	"internal/fanout":          {"github.com/tidwall/rtree"},
 	"internal/gateway":         {"github.com/gobwas/ws", "golang.org/x/time"},
 	"internal/httpapi":         {"github.com/danielgtaylor/huma/v2", "github.com/google/uuid"},

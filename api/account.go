@@ -31,7 +31,7 @@ type User struct {
 	ID         string `json:"id"`
 	Email      string `json:"email"`
 	Name       string `json:"name"`
-	Role       string `json:"role"`
+	Role       string `json:"role" enum:"DONOR,NGO,VOLUNTEER,ADMIN"`
 	IsVerified bool   `json:"isVerified"`
 }
 
@@ -107,7 +107,7 @@ type PendingNGO struct {
 type AdminUser struct {
 	ID               string  `json:"id"`
 	Email            string  `json:"email"`
-	Role             string  `json:"role"`
+	Role             string  `json:"role" enum:"DONOR,NGO,VOLUNTEER,ADMIN"`
 	IsVerified       bool    `json:"isVerified"`
 	IsActive         bool    `json:"isActive"`
 	Name             string  `json:"name"`

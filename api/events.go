@@ -47,7 +47,7 @@ type DonationCreated struct {
 	DonorID     string   `json:"donorId"`
 	Latitude    float64  `json:"latitude"`
 	Longitude   float64  `json:"longitude"`
-	Status      string   `json:"status"`
+	Status      string   `json:"status" enum:"AVAILABLE"`
 	Version     int64    `json:"version"`
 	Position    string   `json:"position,omitempty"`
 }
@@ -56,7 +56,7 @@ type DonationCreated struct {
 type DonationClaimed struct {
 	DonationID string `json:"donationId"`
 	ClaimedBy  string `json:"claimedBy"`
-	Status     string `json:"status"`
+	Status     string `json:"status" enum:"CLAIMED"`
 	ClaimedAt  Time   `json:"claimedAt"`
 	Version    int64  `json:"version"`
 	Position   string `json:"position,omitempty"`
@@ -66,8 +66,8 @@ type DonationClaimed struct {
 // cancelled or has expired.
 type DonationStatusUpdated struct {
 	DonationID     string  `json:"donationId"`
-	Status         string  `json:"status"`
-	PreviousStatus string  `json:"previousStatus"`
+	Status         string  `json:"status" enum:"AVAILABLE,PICKED_UP,DELIVERED,EXPIRED,CANCELLED"`
+	PreviousStatus string  `json:"previousStatus" enum:"AVAILABLE,CLAIMED,PICKED_UP"`
 	UpdatedBy      string  `json:"updatedBy"` // an account's id, or "system" for the clock
 	UpdatedAt      Time    `json:"updatedAt"`
 	Reason         *string `json:"reason"`
@@ -122,15 +122,15 @@ type FeedReady struct {
 // narrows nothing; all absent is the whole feed again.
 type FeedSubscribe struct {
 	Area      *FeedArea `json:"area,omitempty"`
-	Statuses  []string  `json:"statuses,omitempty"`
+	Statuses  []string  `json:"statuses,omitempty" enum:"AVAILABLE,CLAIMED,PICKED_UP,DELIVERED,EXPIRED,CANCELLED"`
 	FoodTypes []string  `json:"foodTypes,omitempty"` // compared without case
 }
 
 // FeedArea is a circle on the earth. All three are required.
 type FeedArea struct {
-	Lat      *float64 `json:"lat"` // degrees
-	Lng      *float64 `json:"lng"`
-	RadiusKm *float64 `json:"radiusKm"`
+	Lat      *float64 `json:"lat" nullable:"false"` // degrees
+	Lng      *float64 `json:"lng" nullable:"false"`
+	RadiusKm *float64 `json:"radiusKm" nullable:"false"`
 }
 
 // FeedSubscribed answers FeedSubscribe: the donations in view at Position, newest
@@ -162,8 +162,8 @@ type FeedEntered struct {
 // that Event names.
 type FeedLeft struct {
 	DonationID     string `json:"donationId"`
-	Status         string `json:"status"`
-	PreviousStatus string `json:"previousStatus"`
+	Status         string `json:"status" enum:"AVAILABLE,CLAIMED,PICKED_UP,DELIVERED,EXPIRED,CANCELLED"`
+	PreviousStatus string `json:"previousStatus" enum:"AVAILABLE,CLAIMED,PICKED_UP,DELIVERED,EXPIRED,CANCELLED"`
 	Event          string `json:"event"`
 	Version        int64  `json:"version"`
 	Position       string `json:"position"`
@@ -172,7 +172,7 @@ type FeedLeft struct {
 // FeedUser is who the server takes the socket for.
 type FeedUser struct {
 	ID   string `json:"id"`
-	Role string `json:"role"`
+	Role string `json:"role" enum:"DONOR,NGO,VOLUNTEER,ADMIN"`
 }
 
 // FeedResume asks for what happened after a position.
@@ -224,7 +224,7 @@ type ServerDraining struct {
 
 // Exception tells a client that its message failed.
 type Exception struct {
-	Status       string `json:"status"` // always "error"
+	Status       string `json:"status" enum:"error"`
 	Message      string `json:"message"`
 	Code         Code   `json:"code"`
 	Cause        Cause  `json:"cause"`
@@ -255,7 +255,7 @@ type Frame struct {
 
 // Health is the body of GET /health, /livez and /readyz.
 type Health struct {
-	Status    string            `json:"status"` // OK or DOWN
+	Status    string            `json:"status" enum:"OK,DOWN"`
 	Timestamp Time              `json:"timestamp"`
 	Checks    map[string]string `json:"checks,omitempty"`
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -56,7 +57,7 @@ func (r *refusal) MarshalJSON() ([]byte, error) {
 
 // Schema keeps the document honest: the fields are those of api.Error.
 func (r *refusal) Schema(reg huma.Registry) *huma.Schema {
-	return huma.SchemaFromType(reg, typeOf[api.Error]())
+	return huma.SchemaFromType(reg, reflect.TypeFor[api.Error]())
 }
 
 func wantsProblem(accept string) bool { return strings.Contains(accept, "application/problem+json") }

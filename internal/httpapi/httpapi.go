@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"reflect"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -20,6 +19,7 @@ import (
 	"larder/internal/account"
 	"larder/internal/auth"
 	"larder/internal/command"
+	"larder/internal/contract"
 	"larder/internal/media"
 	"larder/internal/query"
 )
@@ -57,7 +57,6 @@ var setHuma = sync.OnceFunc(func() {
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 		return humaErrors(nil, status, msg, errs...)
 	}
-	huma.DefaultArrayNullable = false
 	// Else a second field in other letters, {"name":…,"NAME":…}, would be taken
 	// without having been looked at.
 	huma.ValidateStrictCasing = true
@@ -70,47 +69,10 @@ func (a *API) Mount(mux *http.ServeMux) {
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "", "", ""
 	cfg.CreateHooks = nil
 	cfg.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
-	cfg.Components.Schemas.RegisterTypeAlias(typeOf[api.Time](), typeOf[timeSchema]())
-	cfg.Components.Schemas.RegisterTypeAlias(typeOf[api.Quantity](), typeOf[quantitySchema]())
-	cfg.Components.Schemas.RegisterTypeAlias(typeOf[api.Messages](), typeOf[messagesSchema]())
-	cfg.Components.Schemas.RegisterTypeAlias(typeOf[json.RawMessage](), typeOf[anySchema]())
+	contract.Prepare(cfg.Components.Schemas)
 	a.routes(humago.New(mux, cfg))
 	a.mountMedia(mux)
 }
-
-func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
-
-// Schemas of types that write their own JSON.
-type (
-	timeSchema     struct{}
-	quantitySchema struct{}
-	messagesSchema struct{}
-	anySchema      struct{}
-)
-
-// Schema implements huma.SchemaProvider.
-func (timeSchema) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: "string", Format: "date-time"}
-}
-
-// Schema implements huma.SchemaProvider.
-func (quantitySchema) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{
-		Description: "0.1 to 1,000,000; a number, or a text with a number in it",
-		OneOf: []*huma.Schema{
-			{Type: "number"},
-			{Type: "string", Pattern: `^\s*[0-9]+(\.[0-9]+)?\s*$`, PatternDescription: "a number", MaxLength: new(20)},
-		},
-	}
-}
-
-// Schema implements huma.SchemaProvider.
-func (messagesSchema) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{OneOf: []*huma.Schema{{Type: "string"}, {Type: "array", Items: &huma.Schema{Type: "string"}}}}
-}
-
-// Schema implements huma.SchemaProvider.
-func (anySchema) Schema(huma.Registry) *huma.Schema { return &huma.Schema{} }
 
 // strictJSON is encoding/json with what a database can't keep refused: the NUL
 // character in a text, and what is no UTF-8, which would be replaced unasked.
