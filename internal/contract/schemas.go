@@ -155,7 +155,7 @@ func complete(reg huma.Registry) {
 				p.Ref = reg.Schema(in, true, "").Ref
 			}
 			describe(p, words().Types[plainName(f.in)].Fields[f.Name])
-			if f.Type.Kind() == reflect.Pointer && f.always && f.Tag.Get("nullable") != "false" && !p.Nullable {
+			if p.Nullable || f.Type.Kind() == reflect.Pointer && f.always && f.Tag.Get("nullable") != "false" {
 				s.Properties[f.name] = orNull(p)
 			}
 		}
@@ -171,8 +171,13 @@ func describe(p *huma.Schema, text string) {
 
 // orNull is a schema that takes null, too.
 func orNull(p *huma.Schema) *huma.Schema {
-	if p.Ref == "" {
-		p.Nullable = p.Type != ""
+	switch {
+	case p.Type == "" && p.Ref == "" && len(p.OneOf) == 0: // it takes anything
+		return p
+	case p.Type != "":
+		if p.Nullable = true; len(p.Enum) > 0 && !slices.Contains(p.Enum, nil) {
+			p.Enum = append(p.Enum, nil)
+		}
 		return p
 	}
 	text := p.Description

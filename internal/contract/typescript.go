@@ -174,7 +174,8 @@ func plainType(s *huma.Schema, top bool) string {
 		if top {
 			separator, before = "\n  | ", "\n  | "
 		}
-		return before + union(s.Enum, separator, func(v any) string { return quote(fmt.Sprint(v)) })
+		values := slices.DeleteFunc(slices.Clone(s.Enum), func(v any) bool { return v == nil })
+		return before + union(values, separator, func(v any) string { return quote(fmt.Sprint(v)) })
 	case len(s.OneOf) > 0:
 		return union(s.OneOf, " | ", func(s *huma.Schema) string { return tsType(s, false) })
 	case len(s.AnyOf) > 0:

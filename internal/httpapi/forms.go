@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,7 +76,7 @@ func takes[T any](a *API, h huma.API, make func() form) func(*huma.Operation) {
 		}
 		f := make()
 		op.Errors = append(op.Errors, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
-		op.RequestBody = &huma.RequestBody{Content: map[string]*huma.MediaType{"multipart/form-data": {Schema: f.schema(huma.SchemaFromType(h.OpenAPI().Components.Schemas, typeOf[T]()))}}}
+		op.RequestBody = &huma.RequestBody{Content: map[string]*huma.MediaType{"multipart/form-data": {Schema: f.schema(huma.SchemaFromType(h.OpenAPI().Components.Schemas, reflect.TypeFor[T]()))}}}
 		op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
 			kind, params, err := mime.ParseMediaType(ctx.Header("Content-Type"))
 			if err != nil || kind != "multipart/form-data" {

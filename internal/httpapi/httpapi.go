@@ -13,13 +13,11 @@ import (
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"larder/api"
 	"larder/internal/account"
 	"larder/internal/auth"
 	"larder/internal/command"
-	"larder/internal/contract"
 	"larder/internal/media"
 	"larder/internal/query"
 )
@@ -64,13 +62,8 @@ var setHuma = sync.OnceFunc(func() {
 
 // Mount adds all routes to mux.
 func (a *API) Mount(mux *http.ServeMux) {
-	setHuma()
-	cfg := huma.DefaultConfig("Larder", "1")
-	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "", "", ""
-	cfg.CreateHooks = nil
-	cfg.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
-	contract.Prepare(cfg.Components.Schemas)
-	a.routes(humago.New(mux, cfg))
+	a.routes(a.registry(mux))
+	documents(mux)
 	a.mountMedia(mux)
 }
 
@@ -129,6 +122,9 @@ const (
 	admins
 )
 
+// forWhom is that in words, for the documents.
+var forWhom = map[access]string{anyone: "For anybody.", signedIn: "For whoever is signed in.", admins: "For admins."}
+
 // route adds one route. Rights are checked before the body is read.
 func route[I, O any](a *API, h huma.API, who access, method, path, summary string, handle func(context.Context, *I) (*O, error),
 	with ...func(*huma.Operation),
@@ -137,6 +133,7 @@ func route[I, O any](a *API, h huma.API, who access, method, path, summary strin
 		Method: method, Path: path, Summary: summary, OperationID: operationID(method, path),
 		MaxBodyBytes: maxBody + 1, // the least that is too much
 		Errors:       []int{400, 429, 500, 503},
+		Description:  forWhom[who],
 	}
 	if method == http.MethodPost {
 		op.DefaultStatus = http.StatusCreated
