@@ -112,6 +112,7 @@ func (n *Node) connect(network *wire.Listener) {
 		n.Dial = func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", addr) }
 		n.HTTP = &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}}
 	}
+	n.HTTP.Transport = checked{n.tb, n.HTTP.Transport}
 	n.HTTP.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 }
 
