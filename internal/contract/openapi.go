@@ -248,6 +248,7 @@ func refusals(op *huma.Operation) []int {
 	}
 	asksNothing := len(op.Parameters) == 0 && op.RequestBody == nil && len(op.Security) == 0
 	list = slices.DeleteFunc(list, func(status int) bool { return status == 422 || asksNothing && status < 500 })
+	list = append(list, 403) // a foreign origin (C-4)
 	slices.Sort(list)
 	return slices.Compact(list)
 }
@@ -290,7 +291,7 @@ func (r Route) operation() *huma.Operation {
 	if r.Bearer {
 		op.Security = []map[string][]string{{"bearer": {}}, {}}
 	}
-	for _, status := range r.Refusals {
+	for _, status := range append(r.Refusals, 403) {
 		op.Responses[strconv.Itoa(status)] = &huma.Response{Ref: "#/components/responses/" + refusalName(status)}
 	}
 	return op

@@ -12,6 +12,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"larder/api"
+	"larder/internal/contract"
 	"larder/internal/testkit/wire"
 	"larder/socketio"
 )
@@ -158,7 +159,7 @@ func (s *Socket) Next() (Event, error) {
 				_ = json.Unmarshal(args[len(args)-1], &s.Offset)
 			}
 		}
-		return e, nil
+		return e, e.documented(contract.SocketIO)
 	}
 }
 
@@ -276,7 +277,10 @@ func (p *Plain) Frame() (api.Frame, error) {
 			code, reason := ws.ParseCloseFrameData(payload)
 			return f, &wire.Closed{Code: code, Reason: reason}
 		case op == ws.OpText:
-			return f, json.Unmarshal(payload, &f)
+			if err := json.Unmarshal(payload, &f); err != nil {
+				return f, err
+			}
+			return f, Event{Name: f.Event, Data: f.Data, Ack: f.Event == ""}.documented(contract.Plain)
 		}
 	}
 }
