@@ -277,6 +277,9 @@ func (r Route) operation() *huma.Operation {
 		Method: http.MethodGet, Path: r.Path, Summary: r.Summary, Description: r.Description, Tags: []string{Tag(r.Path)},
 		OperationID: "get" + strings.NewReplacer("/", "-", ".", "-", "{", "", "}", "").Replace(r.Path), Responses: map[string]*huma.Response{},
 	}
+	for _, name := range parameter.FindAllString(r.Path, -1) {
+		op.Parameters = append(op.Parameters, &huma.Param{Name: strings.Trim(name, "{}"), In: "path", Required: true, Schema: &huma.Schema{Type: "string"}})
+	}
 	ok := &huma.Response{Description: "OK", Content: map[string]*huma.MediaType{}}
 	for _, kind := range r.Types {
 		ok.Content[kind] = &huma.MediaType{Schema: &huma.Schema{Type: "string"}}

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"reflect"
 	"strconv"
 	"strings"
 
@@ -57,7 +56,7 @@ func (r *refusal) MarshalJSON() ([]byte, error) {
 
 // Schema keeps the document honest: the fields are those of api.Error.
 func (r *refusal) Schema(reg huma.Registry) *huma.Schema {
-	return huma.SchemaFromType(reg, reflect.TypeFor[api.Error]())
+	return huma.SchemaFromType(reg, typeOf[api.Error]())
 }
 
 func wantsProblem(accept string) bool { return strings.Contains(accept, "application/problem+json") }

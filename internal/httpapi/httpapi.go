@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -66,6 +67,8 @@ func (a *API) Mount(mux *http.ServeMux) {
 	documents(mux)
 	a.mountMedia(mux)
 }
+
+func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 
 // strictJSON is encoding/json with what a database can't keep refused: the NUL
 // character in a text, and what is no UTF-8, which would be replaced unasked.

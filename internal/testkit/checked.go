@@ -124,7 +124,7 @@ func (s *Surface) Check(r *http.Request, resp *http.Response, kind string, body 
 	if resp.Header.Get("X-Request-Id") == "" {
 		return errors.New("no X-Request-Id")
 	}
-	path, ok := s.find(r.URL.Path)
+	path, ok := s.find(r.URL.EscapedPath())
 	method := strings.ToLower(strings.Replace(r.Method, http.MethodHead, http.MethodGet, 1))
 	op := get(s.paths[path], method)
 	want := http.StatusNotFound

@@ -31,6 +31,7 @@ func TestSurface(t *testing.T) {
 	}{
 		"good":                  {"PATCH", toggled, 200, plain, `{"message":"Done","isActive":true}`, ""},
 		"a slash at the end":    {"PATCH", toggled + "/", 200, plain, `{"message":"Done","isActive":true}`, ""},
+		"an escaped slash":      {"PATCH", "/admin/users/..%2Fx/toggle-status", 404, plain, missing, ""},
 		"head":                  {"HEAD", "/health", 200, plain, "", ""},
 		"not modified":          {"GET", "/api-json", 304, "", "", ""},
 		"a stream":              {"GET", "/events", 200, "text/event-stream", "", ""},
@@ -59,9 +60,13 @@ func TestSurface(t *testing.T) {
 		"the engine":            {"GET", "/socket.io/", 400, plain, `{"code":1}`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &http.Request{Method: tc.method, URL: &url.URL{Path: tc.path}, Header: http.Header{}}
+			u, err := url.Parse(tc.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := &http.Request{Method: tc.method, URL: u, Header: http.Header{}}
 			resp := &http.Response{StatusCode: tc.status, Header: http.Header{"X-Request-Id": {"x"}}}
-			err := s.Check(r, resp, tc.kind, []byte(tc.body))
+			err = s.Check(r, resp, tc.kind, []byte(tc.body))
 			switch {
 			case tc.fault == "" && err != nil:
 				t.Errorf("got %v, want no fault", err)
