@@ -98,8 +98,8 @@ type VolunteerLocation struct {
 type ShareLocation struct {
 	DonationID  string   `json:"donationId"`
 	VolunteerID string   `json:"volunteerId,omitempty"`
-	Lat         *float64 `json:"lat"`
-	Lng         *float64 `json:"lng"`
+	Lat         *float64 `json:"lat" nullable:"false"` // degrees
+	Lng         *float64 `json:"lng" nullable:"false"`
 }
 
 // Shared answers ShareLocation. Positions that come faster than one a second are

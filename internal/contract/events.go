@@ -57,6 +57,7 @@ const (
 	exampleDonor    = "019ac1d7-0b52-7e83-8a44-91c0de5f7a02"
 	exampleNGO      = "019ac1d7-3f6e-7d09-b5c2-47aa10c3d803"
 	exampleCarrier  = "019ac1d7-71c4-7b1a-a6d8-5e2f90b41c04"
+	exampleNotice   = "019ac1e4-20b8-7d5f-8b13-6c9a0f2e7d05"
 	examplePosition = "k7mq2xw4bnfr-000000000042c"
 	exampleToken    = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI…"
 )
@@ -108,6 +109,27 @@ var Events = []Event{
 		Name: api.EventDonationNearExpiry, From: FromServer, Doors: everyDoor, Logged: true, Who: toAll, Clause: "P-13",
 		Summary: "An open donation expires within the hour. It comes once in the life of a donation.",
 		Payload: api.DonationNearExpiry{DonationID: exampleDonation, ExpiryTime: inHours(8), Position: examplePosition},
+	},
+	{
+		Name: api.EventVolunteerAssigned, From: FromServer, Doors: everyDoor, Logged: true, Clause: "P-14",
+		Who: "the volunteer, the claimer and the donor", Summary: "A trip was proposed to a volunteer.",
+		Payload: api.VolunteerAssigned{
+			VolunteerID: exampleCarrier, DonationID: exampleDonation, DonationName: "Rye bread", DonorAddress: "Ackerstr. 1, Berlin",
+			NGOName: "Soup Kitchen", ID: exampleNotice, CreatedAt: inHours(1), Position: examplePosition,
+		},
+	},
+	{
+		Name: api.EventNotification, From: FromServer, Doors: everyDoor, Logged: true, Clause: "P-15",
+		Who: "its owner, or everybody of its roles", Summary: "Something that an account is told, as it is stored.",
+		Payload: api.Notification{
+			ID: exampleNotice, UserID: new(exampleDonor), Title: "Your food was claimed", Message: "Soup Kitchen has claimed Rye bread.",
+			Type: "food_claimed", CreatedAt: inHours(1), DonationID: new(exampleDonation), Position: examplePosition,
+		},
+	},
+	{
+		Name: api.EventVolunteerLocation + "{donationId}", From: FromServer, Doors: everyDoor, Clause: "P-16",
+		Who: "the claimer, the donor and the carrier", Summary: "Where the carrier of a donation is now. It comes at most once, and no replay has it.",
+		Payload: api.VolunteerLocation{VolunteerID: exampleCarrier, DonationID: exampleDonation, Lat: 52.53, Lng: 13.41, Timestamp: inHours(2)},
 	},
 	{
 		Name: api.EventFeedEntered, From: FromServer, Doors: everyDoor, Logged: true, Who: "connections with a narrowed feed", Clause: "P-26",
@@ -175,6 +197,12 @@ var Events = []Event{
 			Position: examplePosition, Event: api.EventDonationNearExpiry, At: inHours(7),
 			Data: encoded(api.DonationNearExpiry{DonationID: exampleDonation, ExpiryTime: inHours(8)}),
 		}}},
+	},
+	{
+		Name: api.EventShareLocation, From: FromClient, Doors: bothWays, Who: "the carrier of a donation on its way", Clause: "P-25",
+		Summary: "Tells where the carrier is. Of one trip one position a second is passed on.",
+		Payload: api.ShareLocation{DonationID: exampleDonation, Lat: new(52.53), Lng: new(13.41)},
+		Ack:     api.Shared{OK: true},
 	},
 	{
 		Name: api.EventAuthRefresh, From: FromClient, Doors: bothWays, Who: "anybody signed in", Clause: "P-24",

@@ -17,12 +17,15 @@ func TestWhatClientsMaySay(t *testing.T) {
 	eachDoor(t, func(t *testing.T, n *testkit.Node, open func(*testkit.User) (door, api.FeedReady)) {
 		u := n.User(account.NGO)
 		d, ready := open(u)
-		n.Donate(n.User(account.Donor), nil)
+		mine := n.Donate(n.User(account.Donor), nil)
+		n.Order(u, mine.ID, "claim", nil)
+		n.Order(u, mine.ID, "status", map[string]string{"status": "PICKED_UP"})
 		next(t, d)
 		// What has to be true of this node, in the place of the examples.
 		payloads := map[string]any{
-			api.EventFeedResume:  api.FeedResume{After: ready.Position},
-			api.EventAuthRefresh: api.AuthRefresh{Token: n.Token(u.Account, time.Now())},
+			api.EventShareLocation: api.ShareLocation{DonationID: mine.ID, Lat: new(1.0), Lng: new(2.0)},
+			api.EventFeedResume:    api.FeedResume{After: ready.Position},
+			api.EventAuthRefresh:   api.AuthRefresh{Token: n.Token(u.Account, time.Now())},
 		}
 		_, onPlain := d.(plain)
 		for i, e := range contract.Events {

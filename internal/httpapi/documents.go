@@ -64,8 +64,8 @@ func (a *API) registry(mux *http.ServeMux) huma.API {
 	return humago.New(mux, cfg)
 }
 
-// documents serves what Larder says of itself to other programs and to people (P-50,
-// P-51).
+// documents serves what Larder says of itself to other programs and to people (P-55,
+// P-56).
 func documents(mux *http.ServeMux) {
 	serve := func(path, contentType, policy string, content func() []byte) {
 		tag := sync.OnceValue(func() string {

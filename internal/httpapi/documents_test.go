@@ -178,7 +178,7 @@ func TestOpenAPISchemas(t *testing.T) {
 	}
 }
 
-// TestDocumentsAreServed asks for each over HTTP, and again: P-50, P-51.
+// TestDocumentsAreServed asks for each over HTTP, and again: P-55, P-56.
 func TestDocumentsAreServed(t *testing.T) {
 	n := testkit.Start(t, testkit.Options{})
 	for path, want := range map[string]struct{ kind, begins string }{

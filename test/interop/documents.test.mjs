@@ -1,5 +1,5 @@
 // What the server says of itself to other programs: the types are compiled with a client in strict
-// TypeScript, the documents are held against the official schemas. Clauses P-50, P-51.
+// TypeScript, the documents are held against the official schemas. Clauses P-55, P-56.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';

@@ -42,6 +42,9 @@ export type Code =
   | 'donation_expired'
   | 'over_capacity'
   | 'unit_mismatch'
+  | 'donation_not_delivered'
+  | 'feedback_exists'
+  | 'flag_exists'
   | 'token_missing'
   | 'token_invalid'
   | 'token_expired'
@@ -51,10 +54,14 @@ export type Code =
   | 'ngo_not_verified'
   | 'not_yours'
   | 'origin_not_allowed'
+  | 'link_invalid'
   | 'not_from_here'
   | 'not_found'
   | 'donation_not_found'
   | 'user_not_found'
+  | 'ticket_not_found'
+  | 'flag_not_found'
+  | 'notification_not_found'
   | 'method_not_allowed'
   | 'not_acceptable'
   | 'request_timeout'
@@ -97,6 +104,7 @@ export interface Donation {
   status: 'AVAILABLE' | 'CLAIMED' | 'PICKED_UP' | 'DELIVERED' | 'EXPIRED' | 'CANCELLED';
   donorId: string;
   donorName: string;
+  /** The mean rating of the donor, one decimal; null when nobody has rated him. */
   donorTrustScore: number | null;
   claimedById: string | null;
   claimedAt: string | null;
@@ -304,6 +312,28 @@ export interface LoggedEvent {
   data: unknown;
 }
 
+/**
+ * Notification is something that an account is told and can read again. As an event it is what is
+ * stored, and nobody has read it.
+ */
+export interface Notification {
+  id: string;
+  /** UserID is the reader. In the event of one that all accounts of some roles get it is null. */
+  userId: string | null;
+  title: string;
+  message: string;
+  /**
+   * new_food_nearby, food_claimed, pickup_assigned, food_picked_up, delivery_confirmed,
+   * near_expiry, claim_released, donation_cancelled, donation_expired, badge_earned; there may be
+   * others.
+   */
+  type: string;
+  read: boolean;
+  createdAt: string;
+  donationId: string | null;
+  position?: string;
+}
+
 /** Pong answers the test event. */
 export interface Pong {
   message: string;
@@ -313,6 +343,55 @@ export interface Pong {
 /** ServerDraining tells a client that the server goes away and when to return. */
 export interface ServerDraining {
   reconnectInMs: number;
+}
+
+/**
+ * ShareLocation tells where the carrier of a donation is. VolunteerID is the caller's or absent.
+ */
+export interface ShareLocation {
+  donationId: string;
+  volunteerId?: string;
+  /** Degrees */
+  lat: number;
+  lng: number;
+}
+
+/**
+ * Shared answers ShareLocation. Positions that come faster than one a second are acknowledged and
+ * not passed on.
+ */
+export interface Shared {
+  ok: boolean;
+}
+
+/**
+ * VolunteerAssigned says that a trip was proposed to a volunteer, who need not take it. He, the
+ * claimer and the donor get it.
+ */
+export interface VolunteerAssigned {
+  volunteerId: string;
+  donationId: string;
+  donationName: string;
+  /** Its latitude and longitude where the donor gave no address */
+  donorAddress: string;
+  ngoName: string;
+  /** Of this proposal */
+  id: string;
+  createdAt: string;
+  position?: string;
+}
+
+/**
+ * VolunteerLocation says where the carrier of a donation is now. It is no committed event: it comes
+ * at most once, and has no position in the log.
+ */
+export interface VolunteerLocation {
+  volunteerId: string;
+  donationId: string;
+  /** Degrees */
+  lat: number;
+  lng: number;
+  timestamp: string;
 }
 
 /**
@@ -345,6 +424,20 @@ export interface ServerToClientEvents {
    * everybody signed in, unless their feed is narrowed to other donations. (P-13)
    */
   'donation.near_expiry': (payload: Committed<DonationNearExpiry>, offset?: string) => void;
+  /**
+   * A trip was proposed to a volunteer. Goes to the volunteer, the claimer and the donor. (P-14)
+   */
+  'volunteer.assigned': (payload: Committed<VolunteerAssigned>, offset?: string) => void;
+  /**
+   * Something that an account is told, as it is stored. Goes to its owner, or everybody of its
+   * roles. (P-15)
+   */
+  notification: (payload: Committed<Notification>, offset?: string) => void;
+  /**
+   * Where the carrier of a donation is now. It comes at most once, and no replay has it. Goes to
+   * the claimer, the donor and the carrier. (P-16)
+   */
+  [event: `volunteer.location.${string}`]: (payload: VolunteerLocation) => void;
   /** A donation has come into view. Goes to connections with a narrowed feed. (P-26) */
   'feed.entered': (payload: Committed<FeedEntered>, offset?: string) => void;
   /**
@@ -395,6 +488,11 @@ export interface ClientToServerEvents {
    * signed in. (P-22)
    */
   'feed.resume': (payload: FeedResume, ack: (answer: FeedResumed | Exception) => void) => void;
+  /**
+   * Tells where the carrier is. Of one trip one position a second is passed on. For the carrier of
+   * a donation on its way. (P-25)
+   */
+  'volunteer.shareLocation': (payload: ShareLocation, ack: (answer: Shared | Exception) => void) => void;
   /**
    * Shows a fresh token of the same account; the connection stays. For anybody signed in. (P-24)
    */
