@@ -19,6 +19,7 @@ type Report struct {
 	Clients     map[string]int
 	Kills       int
 	Stops       int           // in order
+	Unclean     int           // of these, how many had to cut clients off
 	Stopping    time.Duration // the longest of them
 	Restart     time.Duration // the longest from an end to a ready server
 	Connections int
@@ -46,8 +47,8 @@ func (r *Report) Write(w io.Writer) error {
 	b.WriteString("\n")
 	line("seed", "%d", r.Seed)
 	line("time", "%s of commands, %s to judge", r.Took.Round(time.Second), r.Judging.Round(time.Millisecond))
-	line("kills", "%d, and %d stops in order, the longest %s; longest from an end to ready again %s",
-		r.Kills, r.Stops, r.Stopping.Round(time.Millisecond), r.Restart.Round(time.Millisecond))
+	line("kills", "%d, and %d stops in order (%d cut clients off), the longest %s; longest from an end to ready again %s",
+		r.Kills, r.Stops, r.Unclean, r.Stopping.Round(time.Millisecond), r.Restart.Round(time.Millisecond))
 	var hit []string
 	for _, k := range faults.Kinds() {
 		hit = append(hit, fmt.Sprintf("%s %d", k, r.Struck[k]))

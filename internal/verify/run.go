@@ -365,7 +365,10 @@ func (r *run) end(inOrder bool) error {
 	}
 	r.report.Stops++
 	asked := time.Now()
-	fault, err := r.server.stop()
+	clean, fault, err := r.server.stop()
+	if !clean {
+		r.report.Unclean++
+	}
 	if fault != "" {
 		r.report.Violations = append(r.report.Violations, fault)
 	}

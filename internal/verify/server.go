@@ -99,22 +99,26 @@ func (s *server) start(ctx context.Context) (*url.URL, error) {
 }
 
 // stop asks the process to end, with SIGTERM, and waits until it has. One that does
-// not is killed: that is the fault it returns.
-func (s *server) stop() (fault string, err error) {
+// not is killed: that is the fault it returns. clean is one that had to cut nobody off.
+func (s *server) stop() (clean bool, fault string, err error) {
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return "", fmt.Errorf("stop the server: %w", err)
+		return false, "", fmt.Errorf("stop the server: %w", err)
 	}
 	patience := time.NewTimer(stopTimeout)
 	defer patience.Stop()
 	select {
 	case <-s.gone:
 	case <-patience.C:
-		return fmt.Sprintf("the server did not stop within %s: %s", stopTimeout, s.lastWords()), s.kill()
+		return false, fmt.Sprintf("the server did not stop within %s: %s", stopTimeout, s.lastWords()), s.kill()
 	}
-	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
-		return fmt.Sprintf("the server stopped with exit status %d: %s", code, s.lastWords()), nil
+	switch code := s.cmd.ProcessState.ExitCode(); code {
+	case 0:
+		return true, "", nil
+	case 1: // its time was too short for some clients: they lose their connections, and nothing else
+		return false, "", nil
+	default:
+		return false, fmt.Sprintf("the server stopped with exit status %d: %s", code, s.lastWords()), nil
 	}
-	return "", nil
 }
 
 // kill ends the process as it stands, with SIGKILL, and waits for its end.
