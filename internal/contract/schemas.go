@@ -197,8 +197,7 @@ type field struct {
 // the place of what embeds them.
 func fields(t reflect.Type) []field {
 	var list []field
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:

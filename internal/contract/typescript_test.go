@@ -15,7 +15,7 @@ func TestTypeScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	compare(t, "testdata/events.d.ts", contract.TypeScript())
-	for _, line := range strings.Split(string(contract.TypeScript()), "\n") {
+	for line := range strings.SplitSeq(string(contract.TypeScript()), "\n") {
 		if len(line) > 160 {
 			t.Errorf("a long line: %s", line)
 		}

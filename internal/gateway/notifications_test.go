@@ -125,7 +125,7 @@ func TestNotificationsReachTheirOwners(t *testing.T) {
 				testkit.Must[api.Success](n, n.Patch("/notifications/"+id+"/read", u.Token, nil), http.StatusOK)
 			}
 		}
-		for _, kind := range strings.Fields(want["donor"]) {
+		for kind := range strings.FieldsSeq(want["donor"]) {
 			e, err := narrow.Next()
 			if err != nil || e.Name != kind && !strings.Contains(string(e.Data), `"`+kind+`"`) {
 				t.Errorf("with a narrow view the donor heard %s %s, %v, want %s", e.Name, e.Data, err, kind)

@@ -71,7 +71,7 @@ func TestCommunityOfAnEmptyBoard(t *testing.T) {
 	n := testkit.Start(t, testkit.Options{})
 	got := testkit.Must[map[string]any](n, n.Get("/donations/stats/community", ""), 200)
 	data, _ := got["data"].(map[string]any)
-	for _, name := range strings.Fields("totalDonations deliveredDonations activeDonations mealsProvided kgRescued co2Saved totalDonors totalNGOs totalVolunteers") {
+	for name := range strings.FieldsSeq("totalDonations deliveredDonations activeDonations mealsProvided kgRescued co2Saved totalDonors totalNGOs totalVolunteers") {
 		if v, ok := data[name].(float64); !ok || v != 0 {
 			t.Errorf("%s: got %v, want the number 0", name, data[name])
 		}

@@ -207,17 +207,17 @@ func (s *Surface) body(what string, pointer []string, kind string, body []byte, 
 
 // schema is the one at a pointer.
 func (s *Surface) schema(pointer []string) (*jsonschema.Schema, error) {
-	fragment := ""
+	var fragment strings.Builder
 	for _, p := range pointer {
-		fragment += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(p)
+		fragment.WriteString("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(p))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if known := s.schemas[fragment]; known != nil {
+	if known := s.schemas[fragment.String()]; known != nil {
 		return known, nil
 	}
-	made, err := s.compiler.Compile(docURL + (&url.URL{Fragment: fragment}).String())
-	s.schemas[fragment] = made
+	made, err := s.compiler.Compile(docURL + (&url.URL{Fragment: fragment.String()}).String())
+	s.schemas[fragment.String()] = made
 	return made, err
 }
 
