@@ -12,9 +12,13 @@ const (
 	ReasonNGODelivery Reason = "ngo_delivery" // 20, NGO: got it
 	ReasonCarry       Reason = "carry"        // 50, volunteer: brought it
 	ReasonDonate      Reason = "donate"       // 30, donor: it was delivered
+	// ReasonImport is what an account brought along from another system beyond what its
+	// donations prove: one row without a donation, with as many points as it takes.
+	ReasonImport Reason = "import"
 )
 
-// LeastPoints is the least that a reason gives.
+// LeastPoints is the least that a reason gives, save ReasonImport, which is once for
+// an account.
 const LeastPoints = 10
 
 // Points returns the karma for a reason.

@@ -71,7 +71,7 @@ func New(id string, draft Draft, donor account.Account, now time.Time) (Outcome,
 	if !donor.Active {
 		return Outcome{}, refuse(CodeSuspended, "Account is suspended")
 	}
-	hygiene, hygieneFault := parseHygiene(draft.Hygiene)
+	hygiene, hygieneFault := ParseHygiene(draft.Hygiene)
 	if draft.PreparationTime.IsZero() {
 		draft.PreparationTime = now
 	}
@@ -148,20 +148,21 @@ func (d Draft) expiryFaults(now time.Time) []string {
 	return nil
 }
 
-// WebURL says whether a text is an address that a browser may be sent to.
+// WebURL says whether s is an http or https address of a bearable length.
 func WebURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && len(s) <= 2048
 }
 
-// parseHygiene takes an object or its JSON text and returns the object, compact.
-func parseHygiene(raw json.RawMessage) (json.RawMessage, string) {
-	const fault = "hygiene must be an object, or its JSON text, of at most 4 KiB"
+// ParseHygiene takes an object or its JSON text and returns the object, compact, or
+// what is wrong with it.
+func ParseHygiene(raw json.RawMessage) (object json.RawMessage, fault string) {
+	const noObject = "hygiene must be an object, or its JSON text, of at most 4 KiB"
 	raw = bytes.TrimSpace(raw)
 	if len(raw) > 0 && raw[0] == '"' {
 		var text string
 		if err := json.Unmarshal(raw, &text); err != nil {
-			return nil, fault
+			return nil, noObject
 		}
 		raw = bytes.TrimSpace([]byte(text))
 	}
@@ -170,7 +171,7 @@ func parseHygiene(raw json.RawMessage) (json.RawMessage, string) {
 	}
 	var out bytes.Buffer
 	if raw[0] != '{' || !utf8.Valid(raw) || json.Compact(&out, raw) != nil || out.Len() > MaxHygieneBytes {
-		return nil, fault
+		return nil, noObject
 	}
 	return out.Bytes(), ""
 }

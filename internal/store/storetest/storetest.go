@@ -93,6 +93,10 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"media/held or dropped, never both":       mediaHoldOrDrop,
 		"media/over with its owner":               mediaOver,
 		"media/certificates":                      certificates,
+
+		"import/karma without a donation": karmaImported,
+		"import/what is here already":     importPresent,
+		"import/a new life of the log":    newLife,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
