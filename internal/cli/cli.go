@@ -1,5 +1,5 @@
 // Package cli is the command line of Larder: larder serve, migrate, user, token,
-// tail, demo, doctor, verify, backup, restore, version.
+// tail, demo, doctor, verify, backup, restore, import, version.
 //
 // Each subcommand parses its own flags, reports to the writers that it is given
 // and returns an error for people; Run turns that into an exit code. Nothing here
@@ -53,6 +53,7 @@ func subcommands() []subcommand {
 		{"migrate", "bring the database schema up to date, or show its state", migrate},
 		{"backup", "copy the SQLite database to a file, also under a running server", backup},
 		{"restore", "put a backup in the place of the database, with the server stopped", restore},
+		{"import", "bring the data of a SurplusSync database in; a dry run unless --apply", importCommand},
 		{"version", "print the version", version},
 	}
 }
