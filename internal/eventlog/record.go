@@ -97,7 +97,7 @@ const (
 const TypeTicketAnswered = "support.ticket.answered"
 
 // TypeDonationImported is the first record of a donation that was brought in from
-// another system. Nobody's feed shows it; its history begins with it.
+// another system (P-19). Nobody's feed shows it; its history begins with it.
 const TypeDonationImported = "donation.imported"
 
 // Draft is a record before it has a place in the log.

@@ -107,13 +107,13 @@ func moveIn(t *testing.T, database string) {
 			refused[l.ID] = true
 		}
 	}
-	for _, id := range []string{d("08"), d("09"), d("22"), d("23"), d("32"), d("42")} {
+	for _, id := range []string{d("08"), d("09"), d("22"), d("23"), d("24"), d("32"), d("42")} {
 		if !refused[id] {
 			t.Errorf("%s is not in the report as refused", id)
 		}
 	}
-	if len(refused) != 6 {
-		t.Errorf("refused: %v, want six", refused)
+	if len(refused) != 7 {
+		t.Errorf("refused: %v, want seven", refused)
 	}
 	if path, ok := strings.CutPrefix(database, "sqlite:"); ok {
 		if _, err := os.Stat(path); err == nil {
@@ -324,15 +324,26 @@ func live(t *testing.T, database, epoch string, old *sql.DB, env map[string]stri
 	if delivered.Status != "DELIVERED" || delivered.KarmaAwarded == nil || *delivered.KarmaAwarded != 50 {
 		t.Errorf("delivery of what was under way: %+v", delivered)
 	}
-	if err := n.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	// Something new there, something that differs by now.
+	// Something new there, something that differs by now; and beside a node that runs
+	// all goes well, too.
 	do(t, old, `INSERT INTO donation SELECT d(10), 'Late', "donorName", description, hygiene, "donorTrustScore", "foodType", quantity, unit, "preparationTime", latitude,
 		longitude, address, "imageUrls", "specialInstructions", status, "donorId", "claimedById", "volunteerId", "expiryTime", "pickedUpAt", "deliveredAt", now() FROM donation WHERE id = d(1)`)
 	out, _ := larder(t, env, "import", "--apply")
 	if !strings.Contains(out, "donations             1        0        7        0        2") || !strings.Contains(out, "PICKED_UP there, DELIVERED here") {
 		t.Errorf("a third run:\n%s", out)
+	}
+	late := testkit.Must[[]api.LoggedEvent](n, n.Get("/donations/"+d("10")+"/history", token(u("01"), "ann@example.org", "DONOR")), 200)
+	if len(late) != 1 || late[0].Event != "donation.imported" { // P-19
+		t.Errorf("the history of what came late: %+v", late)
+	}
+	mine := testkit.Must[api.FeedResumed](n, n.Get("/events", token(u("01"), "ann@example.org", "DONOR")), 200)
+	for _, e := range mine.Events {
+		if e.Event == "donation.imported" {
+			t.Errorf("somebody is sent the record of an import: %+v", e)
+		}
+	}
+	if err := n.Stop(); err != nil {
+		t.Fatal(err)
 	}
 	st, err := store.Open(t.Context(), database)
 	if err != nil {

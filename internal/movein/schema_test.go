@@ -66,7 +66,8 @@ INSERT INTO donation (id, name, "donorName", hygiene, "foodType", quantity, unit
 	(d(8), 'Nowhere', 'x', NULL, 'raw', 1, 'kg', '2026-03-01', 999, 999, NULL, 'AVAILABLE', u(5), NULL, NULL, '2099-01-01', NULL, NULL, '2026-03-05 13:00'),
 	(d(9), 'Mountain', 'x', NULL, 'raw', 9000000, 'kg', '2026-03-01', 1, 1, NULL, 'AVAILABLE', u(1), NULL, NULL, '2099-01-01', NULL, NULL, '2026-03-05 14:00');
 INSERT INTO donation_feedback (id, rating, comment, "donationId", "ngoId", "createdAt") VALUES
-	(d(21), 4, 'good', d(4), u(2), '2026-03-06 10:00'), (d(22), 1, 'again', d(4), u(2), '2026-03-06 10:01'), (d(23), 9, NULL, d(1), u(2), '2026-03-06 10:02');
+	(d(21), 4, 'good', d(4), u(2), '2026-03-06 10:00'), (d(22), 1, 'again', d(4), u(2), '2026-03-06 10:01'), (d(23), 9, NULL, d(1), u(2), '2026-03-06 10:02'),
+	(d(24), 1, 'not mine', d(4), u(7), '2026-03-05 10:00');
 INSERT INTO support_ticket (id, "userId", "userEmail", "userName", subject, description, status, priority, "adminNote") VALUES
 	(d(31), u(1)::text, 'x', 'x', 'Help', 'me', 'RESOLVED', 'CRITICAL', 'done'), (d(32), 'nobody', 'x', 'x', 'Lost', 'me', 'OPEN', 'LOW', NULL);
 INSERT INTO flagged_donation (id, "donationId", "donationName", "reportedByUserId", "reportedByEmail", reason) VALUES
