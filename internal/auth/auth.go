@@ -14,7 +14,7 @@ import (
 // learns which.
 var ErrCredentials = errors.New("e-mail or password is wrong")
 
-// RateError is a login that came too soon.
+// RateError is a login, or what else is limited, that came too soon.
 type RateError struct{ RetryAfter time.Duration }
 
 // Error says when to come back.
@@ -27,12 +27,22 @@ type Auth struct {
 	Tokens    *Tokens
 	Passwords *Passwords
 	attempts  *Attempts
+	newcomers *Limit // registrations by address
 	store     *store.Store
 }
 
+// Registrations of one address (P-55). A class that signs up together stays below.
+const (
+	registrationsPerAddress = 30
+	registrationWindow      = 10 * time.Minute
+)
+
 // New returns an Auth on a store.
 func New(st *store.Store, tokens *Tokens) *Auth {
-	return &Auth{Tokens: tokens, Passwords: NewPasswords(), attempts: NewAttempts(), store: st}
+	return &Auth{
+		Tokens: tokens, Passwords: NewPasswords(), attempts: NewAttempts(),
+		newcomers: NewLimit(registrationsPerAddress, registrationWindow), store: st,
+	}
 }
 
 // Identity is the account behind a token, as it is now.
@@ -122,6 +132,10 @@ func (a *Auth) Login(ctx context.Context, email, password, address string) (acco
 	}
 	return acc, nil
 }
+
+// Admit counts a registration from an address and returns nil, or a *RateError. One
+// that fails counts as well: it may ask which e-mails are known, and costs a hash.
+func (a *Auth) Admit(address string) error { return a.newcomers.Allow(address, time.Now()) }
 
 // check verifies the password without counting.
 func (a *Auth) check(ctx context.Context, email, password string) (account.Account, error) {

@@ -31,6 +31,9 @@ type registerInput struct {
 }
 
 func (a *API) register(ctx context.Context, in *registerInput) (*body[api.Envelope[api.Session]], error) {
+	if err := a.auth.Admit(infoFrom(ctx).address); err != nil {
+		return nil, err
+	}
 	r := in.Body
 	acc, err := a.commands.Register(ctx, in.Key, command.NewAccount{
 		Email: r.Email, Password: r.Password, Name: r.Name, Role: account.Role(r.Role), Phone: r.Phone,

@@ -216,6 +216,42 @@ func TestLoginsAreLimited(t *testing.T) {
 	})
 }
 
+// Those that are refused count as well: they could ask which e-mails are known.
+func TestRegistrationsAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		const newcomer = `{"email":"new@example.org","password":"secret","name":"New","role":"DONOR"}`
+		const known = `{"email":"donor@example.org","password":"secret","name":"D","role":"NGO"}`
+		const admin = `{"email":"a@example.org","password":"secret","name":"A","role":"ADMIN"}`
+		register := func(body string) testkit.Reply { return r.do("POST", "/auth/register", body) }
+		for i := range 30 {
+			body, want := admin, 403
+			switch i {
+			case 0:
+				body, want = newcomer, 201
+			case 1:
+				body, want = known, 409
+			}
+			if reply := register(body); reply.Status != want {
+				t.Fatalf("registration %d: got %s, want %d", i+1, reply, want)
+			}
+		}
+		reply := register(known)
+		wantRefusal(t, "registration 31", reply, 429, api.CodeRateLimited)
+		wait, err := strconv.Atoi(reply.Header.Get("Retry-After"))
+		if err != nil || wait < 1 || wait > 600 {
+			t.Fatalf("Retry-After: %q", reply.Header.Get("Retry-After"))
+		}
+		if reply := r.do("POST", "/auth/login", `{"email":"new@example.org","password":"secret"}`); reply.Status != 201 {
+			t.Errorf("a login meanwhile: got %s", reply)
+		}
+		<-time.After(time.Duration(wait) * time.Second)
+		if reply := register(known); reply.Status != 409 {
+			t.Errorf("after the time that was asked for: got %s", reply)
+		}
+	})
+}
+
 func TestFailuresOfOneAccountAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

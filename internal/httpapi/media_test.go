@@ -549,9 +549,6 @@ func TestUploadsAreLimited(t *testing.T) {
 		}
 	}
 	wantRefusal(t, "registration 31", w.sendForm(t, "/auth/register", "", admin...), 429, api.CodeRateLimited)
-	if r := w.Post("/auth/register", "", newcomer); r.Status != 201 {
-		t.Errorf("without a form: %s", r)
-	}
 }
 
 // slowly sends a form to the rig, some of it at a time with a pause behind each, and
