@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"larder/api"
@@ -150,6 +151,9 @@ func (a *API) certificateURL(ctx context.Context, accountID string, c query.Cert
 	}
 	expires := strconv.FormatInt(time.Now().Add(certificateLife).Unix(), 10)
 	q := url.Values{"expires": {expires}, "signature": {a.sign(accountID, expires)}}
+	if strings.HasSuffix(c.File, ".pdf") { // SurplusSync's front end shows as an image what has no .pdf in its address
+		q.Set("file", "certificate.pdf")
+	}
 	return new(a.base(ctx) + "/certificates/" + accountID + "?" + q.Encode())
 }
 

@@ -455,6 +455,9 @@ func TestCertificates(t *testing.T) {
 				if _, err := jpeg.Decode(bytes.NewReader(r.Body)); c.body == "" && (err != nil || bytes.Contains(r.Body, []byte("GPS"))) {
 					t.Errorf("it is no clean JPEG: %v", err)
 				}
+				if strings.Contains(link, ".pdf") != (c.kind == "application/pdf") {
+					t.Errorf("%s does not say what it leads to", link)
+				}
 				w.forge(t, link, w.users["ngo"].ID)
 			}
 		})
