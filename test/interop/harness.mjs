@@ -21,7 +21,7 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 export const SECRET = 'interop: a secret of more than sixteen bytes';
 export const FRONTEND = 'http://localhost:5173';
 export const BAKERY = 'Bäckerei Krume'; // the organisation of the donor among the people
-const ADMIN = { email: 'admin@interop.example', password: 'interop-admin' };
+export const ADMIN = { email: 'admin@interop.example', password: 'interop-admin' };
 
 // until waits for a condition: probe is asked again and again, and its first true value is returned.
 // what says, at the timeout, what was waited for. With a server it gives up when that is gone for
