@@ -154,14 +154,14 @@ func (e *entry) hygiene() json.RawMessage {
 
 // between are the places between two addresses of a list that was joined by commas:
 // a comma is part of an address unless another one begins after it.
-var between = regexp.MustCompile(`(?i),\s*((?:https?|ftp|file|blob)://|data:|javascript:|/)`)
+var between = regexp.MustCompile(`(?i),\s*((?:https?|ftp|file|blob)://|data:|javascript:)`)
 
 func (e *entry) images() (urls []string) {
 	text := strings.TrimSpace(e.Text("imageUrls"))
 	if text == "" {
 		return nil
 	}
-	for _, u := range strings.Split(between.ReplaceAllString(text, "\x00$1"), "\x00") {
+	for u := range strings.SplitSeq(between.ReplaceAllString(text, "\x00$1"), "\x00") {
 		u = strings.TrimSpace(u)
 		switch {
 		case u == "":

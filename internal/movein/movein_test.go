@@ -259,7 +259,7 @@ func checkDonations(t *testing.T, tx *store.Tx) {
 	if len(got) != 7 {
 		t.Errorf("%d donations, want 7", len(got))
 	}
-	if bread := got[d("01")]; len(bread.ImageURLs) != 2 || bread.ImageURLs[0] != "https://img.example/w_300,h_200/a.jpg" ||
+	if bread := got[d("01")]; len(bread.ImageURLs) != 2 || bread.ImageURLs[0] != "https://img.example/w_300,h_200,/a.jpg" ||
 		string(bread.Hygiene) != `{"keptCovered":true}` || !bread.PreparationTime.Equal(time.Date(2026, 11, 23, 6, 43, 22, 613e6, time.UTC)) {
 		t.Errorf("bread: %+v", bread)
 	}

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -103,12 +104,10 @@ func Open(ctx context.Context, address string) (*DB, error) {
 	if err != nil {
 		return nil, errors.New("the address is not understood; user and password need percent-encoding: postgres://user:password@host:5432/name")
 	}
-	for name, value := range map[string]string{
+	maps.Copy(c.RuntimeParams, map[string]string{
 		"application_name": "larder import", "default_transaction_read_only": "on", "datestyle": "ISO, YMD", "timezone": "UTC",
 		"client_encoding": "UTF8",
-	} {
-		c.RuntimeParams[name] = value
-	}
+	})
 	d := &DB{db: stdlib.OpenDB(*c)}
 	d.tx, err = d.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 	if err == nil {
