@@ -31,7 +31,7 @@ type Auth struct {
 	store     *store.Store
 }
 
-// Registrations of one address (P-55). A class that signs up together stays below.
+// Registrations of one address (P-57). A class that signs up together stays below.
 const (
 	registrationsPerAddress = 30
 	registrationWindow      = 10 * time.Minute

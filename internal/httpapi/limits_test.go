@@ -216,7 +216,7 @@ func TestLoginsAreLimited(t *testing.T) {
 	})
 }
 
-// Those that are refused count as well: they could ask which e-mails are known.
+// P-57: those that are refused count as well, they could ask which e-mails are known.
 func TestRegistrationsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

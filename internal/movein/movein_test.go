@@ -3,6 +3,7 @@ package movein_test
 import (
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,7 +96,7 @@ func moveIn(t *testing.T, database string) {
 		`table "user"`, "DONOR now", "mallory@example.org", "suspended, its e-mail is duplicate-<id>@duplicate.invalid", "ANN@example.org",
 		"javascript:alert(1)", "its hygiene is no object", "its coordinates are no place, and its donor has none", "its quantity is not between",
 		"the donation has been rated already", "open flag", "nobody had claimed it: CANCELLED", "its time was over: EXPIRED", "is no bcrypt",
-		"the address of its certificate", `preparationTime could not be understood`, "it had no expiryTime", `its carrier is no account`,
+		"the address of its certificate is none of the web", `preparationTime could not be understood`, "it had no expiryTime", `its carrier is no account`,
 	} {
 		if !strings.Contains(dry, want) {
 			t.Errorf("the report lacks %q", want)
@@ -215,6 +216,11 @@ func checkAccounts(t *testing.T, tx *store.Tx) {
 	ngo, err := tx.Account(t.Context(), u("02"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for id, want := range map[string]string{u("02"): "https://res.example/c.pdf", u("07"): ""} {
+		if c, err := tx.Certificate(t.Context(), id); c.URL != want || err != nil && !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("certificate of %s: got %v, %v, want %q", id, c, err, want)
+		}
 	}
 	notes, err := tx.Notifications(t.Context(), ngo, nil, 9)
 	if err != nil || len(notes) != 2 || notes[0].Read || !notes[1].Read {

@@ -55,6 +55,7 @@ INSERT INTO "user" (id, email, password, role, "isVerified", name, "organization
 	(u(7), 'new-ngo@example.org', 'plain', 'NGO', false, 'New', NULL, NULL, NULL, 0, '2026-02-03 10:00', '2026-02-03 10:00');
 UPDATE "user" SET "isActive" = false, "dailyIntakeCapacity" = -5 WHERE id = u(7);
 UPDATE "user" SET "dailyIntakeCapacity" = 100, "capacityUnit" = 'kg', "currentIntakeLoad" = 555, "certificateUrl" = 'https://res.example/c.pdf' WHERE id = u(2);
+UPDATE "user" SET "certificateUrl" = 'javascript:alert(2)' WHERE id = u(7);
 INSERT INTO donation (id, name, "donorName", hygiene, "foodType", quantity, unit, "preparationTime", latitude, longitude, "imageUrls", status, "donorId", "claimedById", "volunteerId", "expiryTime", "pickedUpAt", "deliveredAt", "createdAt") VALUES
 	(d(1), 'Bread', 'Green Cafe', '{"keptCovered":true}', 'bakery', 5, 'kg', '2026-11-23T06:43:22.613Z', 12.97, 77.59, 'https://img.example/w_300,h_200,/a.jpg,https://img.example/b.jpg', 'AVAILABLE', u(1), NULL, NULL, '2099-01-01 10:00', NULL, NULL, '2026-03-01 10:00'),
 	(d(2), 'Rice', 'Green Cafe', '{bad', 'cooked', 2.5, 'kg', '2026-03-01', 999, 77.59, 'javascript:alert(1),https://img.example/c.jpg', 'CLAIMED', u(1), u(2), NULL, '2099-01-01 10:00', NULL, NULL, '2026-03-02 10:00'),

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"larder/internal/account"
+	"larder/internal/donation"
 	"larder/internal/store"
 )
 
@@ -56,8 +57,21 @@ func (m *mover) users(ctx context.Context, tx *store.Tx, batch []*entry) (wrote 
 			return wrote, err
 		}
 		wrote = true
+		if link := certificate(e); link != "" {
+			if err := tx.SaveCertificate(ctx, a.ID, store.Certificate{URL: link}, a.CreatedAt); err != nil {
+				return wrote, err
+			}
+		}
 	}
 	return wrote, nil
+}
+
+// certificate is the address at which an account's certificate lies. It stays there.
+func certificate(e *entry) string {
+	if link := e.Text("certificateUrl"); donation.WebURL(link) {
+		return link
+	}
+	return ""
 }
 
 // user is the account of a row, with its password hash. Its e-mail and its being an
@@ -99,8 +113,8 @@ func (m *mover) user(e *entry) (a account.Account, hash string) {
 		hash = ""
 		e.fix("its password hash is no bcrypt: it has no password now", "")
 	}
-	if e.Text("certificateUrl") != "" {
-		e.fix("the address of its certificate was left out", e.Text("certificateUrl"))
+	if link := e.Text("certificateUrl"); link != "" && certificate(e) == "" {
+		e.fix("the address of its certificate is none of the web, and was left out", link)
 	}
 	return a, hash
 }
