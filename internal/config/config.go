@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"strconv"
@@ -28,8 +29,9 @@ type Config struct {
 	Host          string
 	Port          int // 0: any free one
 	FrontendURLs  []string
-	PublicURL     string // where clients reach the server, without a slash at the end; empty: as each request says
-	JWTSecret     string // empty: made and kept in DataDir
+	PublicURL     string         // where clients reach the server, without a slash at the end; empty: as each request says
+	Proxies       []netip.Prefix // whose X-Forwarded-For is believed
+	JWTSecret     string         // empty: made and kept in DataDir
 	JWTTTL        time.Duration
 	DatabaseURL   string // may hold a password: show DatabaseAddress
 	DataDir       string
@@ -67,14 +69,14 @@ type Settings struct {
 	flags *flag.FlagSet
 	other map[string]bool // flags of the command itself, which have no variable
 
-	host, frontend, publicURL, secret, database, dataDir, adminEmail, adminPassword string
-	logLevel, logFormat, debug, timezone, maxPayload, metricsToken                  string
-	port                                                                            int
-	jwtTTL, pingInterval, pingTimeout, connectTimeout, drainTime                    time.Duration
-	wsCompression                                                                   bool
-	parts                                                                           databaseParts
-	s3                                                                              S3
-	eventRetention                                                                  time.Duration
+	host, frontend, publicURL, proxies, secret, database, dataDir, adminEmail, adminPassword string
+	logLevel, logFormat, debug, timezone, maxPayload, metricsToken                           string
+	port                                                                                     int
+	jwtTTL, pingInterval, pingTimeout, connectTimeout, drainTime                             time.Duration
+	wsCompression                                                                            bool
+	parts                                                                                    databaseParts
+	s3                                                                                       S3
+	eventRetention                                                                           time.Duration
 }
 
 // Bind adds the flags of a node to f. Flags that are there already, those of the
@@ -86,6 +88,7 @@ func Bind(f *flag.FlagSet) *Settings {
 	f.StringVar(&s.host, "host", "", "address to listen on; empty: all interfaces")
 	f.StringVar(&s.frontend, "frontend-url", "http://localhost:5173", "comma list of the origins that browsers may come from")
 	f.StringVar(&s.publicURL, "public-url", "", "address of this server as clients see it, for the addresses of photos and certificates (default: that of the request)")
+	f.StringVar(&s.proxies, "trusted-proxies", "", "comma list of the addresses or networks of proxies whose X-Forwarded-For is believed, such as 127.0.0.1,10.0.0.0/8")
 	f.StringVar(&s.dataDir, "data-dir", "./data", "folder of database, secret and media")
 	f.StringVar(&s.database, "database-url", "", "sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME (default: larder.db in the data folder)")
 	f.StringVar(&s.parts.host, "database-host", "", "host of PostgreSQL, or the folder of its socket: with the next five instead of database-url")
@@ -239,6 +242,9 @@ func (s *Settings) validate(found *faults) Config {
 	if c.FrontendURLs, err = origins(s.frontend); err != nil {
 		fault("frontend-url", "%v", err)
 	}
+	if c.Proxies, err = prefixes(s.proxies); err != nil {
+		fault("trusted-proxies", "%v", err)
+	}
 	if c.PublicURL, err = publicURL(s.publicURL); err != nil {
 		fault("public-url", "%v", err)
 	}
@@ -279,6 +285,25 @@ func origins(list string) ([]string, error) {
 		out = append(out, o)
 	}
 	return out, nil
+}
+
+// prefixes reads a comma list of addresses and networks.
+func prefixes(list string) (all []netip.Prefix, err error) {
+	for one := range strings.SplitSeq(list, ",") {
+		one = strings.TrimSpace(one)
+		if one == "" {
+			continue
+		}
+		p, err := netip.ParsePrefix(one)
+		if a, addrErr := netip.ParseAddr(one); addrErr == nil {
+			p, err = a.Unmap().WithZone("").Prefix(a.Unmap().BitLen())
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%q is neither an address nor a network such as 10.0.0.0/8", one)
+		}
+		all = append(all, p.Masked())
+	}
+	return all, nil
 }
 
 // publicURL reads an address that paths can be put behind.

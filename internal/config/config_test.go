@@ -4,6 +4,7 @@ import (
 	"flag"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,7 +82,7 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 	values := map[string]string{
 		"port": "80", "jwt-ttl": "1h", "ping-interval": "1s", "ping-timeout": "2s", "connect-timeout": "3s", "drain-time": "4s", "max-payload": "2MB",
 		"timezone": "Asia/Kolkata", "log-level": "debug", "log-format": "json", "jwt-secret": "0123456789abcdef",
-		"frontend-url": "https://a.example/, http://b.example:8080", "public-url": "https://api.example/larder/", "database-url": "sqlite:/tmp/x.db",
+		"frontend-url": "https://a.example/, http://b.example:8080", "public-url": "https://api.example/larder/", "trusted-proxies": "127.0.0.1, 10.1.2.3/8,fd00::/8", "database-url": "sqlite:/tmp/x.db",
 		"super-admin-email": "a@example.org", "super-admin-password": "long enough", "metrics-token": "fedcba9876543210",
 		"ws-compression": "true", "s3-use-ssl": "false", "database-port": "1", "event-retention": "48h",
 	}
@@ -98,14 +99,18 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 	})
 	c, err := load(t, nil, env, "")
 	want := config.Config{
-		Host: "x", Port: 80, FrontendURLs: []string{"https://a.example", "http://b.example:8080"}, PublicURL: "https://api.example/larder", JWTSecret: "0123456789abcdef",
+		Host: "x", Port: 80, FrontendURLs: []string{"https://a.example", "http://b.example:8080"}, PublicURL: "https://api.example/larder",
+		Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}, JWTSecret: "0123456789abcdef",
 		JWTTTL: time.Hour, DatabaseURL: "sqlite:/tmp/x.db", DataDir: "x", AdminEmail: "a@example.org", AdminPassword: "long enough",
 		PingInterval: time.Second, PingTimeout: 2 * time.Second, ConnectTime: 3 * time.Second, DrainTime: 4 * time.Second, MaxPayload: 2_000_000,
 		LogLevel: slog.LevelDebug, LogFormat: "json", Debug: "x", Timezone: c.Timezone,
 		MetricsToken: "fedcba9876543210", WSCompression: true, EventRetention: 48 * time.Hour,
 		S3: config.S3{Endpoint: "x", Bucket: "x", AccessKey: "x", SecretKey: "x", Region: "x"},
 	}
-	if diff := cmp.Diff(want, c, cmp.Comparer(func(a, b *time.Location) bool { return a == b })); err != nil || diff != "" {
+	same := cmp.Options{
+		cmp.Comparer(func(a, b *time.Location) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+	}
+	if diff := cmp.Diff(want, c, same); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	if c.Timezone == nil || c.Timezone.String() != "Asia/Kolkata" {
@@ -129,6 +134,7 @@ func TestBounds(t *testing.T) {
 			[]string{"http://a", "https://a.example:8443/", " http://a , https://b/ ,", "http://[::1]:3000"},
 			[]string{"a.example", "ftp://a", "http://a/path", "http://a?x", "*", "http://", "http://a,b", "http://user@a", "http://a#x"},
 		},
+		"TRUSTED_PROXIES": {[]string{"127.0.0.1", "::1, 10.0.0.0/8 ,"}, []string{"proxy.example", "10.0.0.0/33", "10.0.0.1:80", "*"}},
 		"PUBLIC_URL": {
 			[]string{"http://a", "https://a.example:8443/", " https://a.example/larder/ "},
 			[]string{"a.example", "ftp://a", "//a", "http://a?x", "http://", "http://user@a", "http://a#x", "javascript:alert(1)"},

@@ -128,7 +128,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, wire io.Write
 		return nil, err
 	}
 	rest.UseMedia(n.media, cfg.PublicURL)
-	n.server = newHTTPServer(httpapi.Edge(n.routes(rest, cors, httpapi.Metrics(n.metrics.Handler(), cfg.MetricsToken)), log), log)
+	n.server = newHTTPServer(httpapi.TrustProxies(
+		httpapi.Edge(n.routes(rest, cors, httpapi.Metrics(n.metrics.Handler(), cfg.MetricsToken)), log), cfg.Proxies), log)
 	if n.listener == nil {
 		if n.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address()); err != nil {
 			return nil, fmt.Errorf("listen: %w", err)
