@@ -1,5 +1,4 @@
 // The same for what carriers send and their parties hear: an event with a donation's id in its name.
-// It is compiled once the server has that event.
 
 import { socket } from './client.js';
 
