@@ -260,16 +260,18 @@ export class Server {
     return this.ok('POST', '/donations', { by, body: draft(fields), headers });
   }
 
-  // log of what happened after a position, as the account may see it, to the end.
+  // log of what happened after a position, as the account may see it, to the end. position is the
+  // end of the log, where something may lie that the account does not see; last is its last event.
   async events(by, after = '') {
     const all = [];
+    const begin = after;
     for (let more = true; more; ) {
       const page = await this.ok('GET', `/events?after=${encodeURIComponent(after)}`, { by });
       assert.equal(page.recovered, true, JSON.stringify(page));
       all.push(...page.events);
       ({ more, position: after } = page);
     }
-    return { events: all, position: after };
+    return { events: all, position: after, last: all.at(-1)?.position ?? begin };
   }
 }
 

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { draft, inFuture, Server } from './harness.mjs';
+import { logged, sameList } from './shapes.mjs';
 import { NAMESPACES, plain, tap } from './tap.mjs';
 
 test('fifty claims by five NGOs: one wins, and everybody hears of one', { timeout: 30_000 }, async (t) => {
@@ -82,13 +83,17 @@ test('a request that is repeated with its idempotency key is carried out once', 
   await server.restart('SIGKILL');
   assert.deepEqual(await server.ok('POST', '/donations', keyed(key, donor)), first);
 
-  const { events } = await server.events(admin, position);
+  const log = await server.events(admin, position);
+  const events = log.events.filter(({ event }) => event.startsWith('donation.'));
   assert.deepEqual(events.map(({ event, data }) => [event, data.id ?? data.donationId]), [
     ['donation.created', first.id], ['donation.created', second.id], ['donation.created', raced[0].id],
     ['donation.claimed', first.id], ['donation.status.updated', first.id],
   ]);
   await listener.ready(2, 15_000);
-  assert.deepEqual(listener.feed().map(({ data }) => data.position), events.map((event) => event.position));
+  assert.deepEqual(listener.donations().map(({ data }) => data.position), events.map((event) => event.position));
+  const own = await server.events(ngo, position);
+  await listener.reached(own.last);
+  sameList(listener.feed().map(logged), own.events, 'notifications, too, come once');
 });
 
 test('of a claim and a cancellation at the same moment exactly one happens first', { timeout: 30_000 }, async (t) => {

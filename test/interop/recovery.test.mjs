@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Server, until } from './harness.mjs';
-import { placeIn } from './shapes.mjs';
+import { logged, placeIn, sameList } from './shapes.mjs';
 import { MODES, tap } from './tap.mjs';
 
 const lost = (each) => until('the connection is lost', () => each.drops.length > 0);
@@ -34,7 +34,10 @@ describe('recovery', { concurrency: true }, () => {
       assert.deepEqual([each.socket.recovered, each.socket.id], [true, id]);
       const more = await server.create(donor);
       await each.until('what is new', () => each.about(more).length === 1);
-      assert.equal(each.feed().length, 2);
+      const log = await server.events(donor, position);
+      await each.reached(log.last);
+      assert.deepEqual(each.feed().map(logged), log.events, 'all of it, once and in order');
+      assert.equal(each.donations().length, 2);
     });
   }
 
@@ -133,7 +136,7 @@ describe('a narrowed feed', { concurrency: true }, () => {
       const [here, there] = [await server.create(donor, PRAGUE), await server.create(donor, BRNO)];
       let gate = Promise.resolve();
       const each = tap(server, { by: ngo, auth: (tell) => gate.then(() => tell({ token: ngo.token })), ...options });
-      await each.ready();
+      const begin = (await each.ready()).position;
       const snapshot = await each.ask('feed.subscribe', near);
       assert.deepEqual(snapshot.items.map(({ id }) => id), [here.id]);
       assert.equal(snapshot.more, false);
@@ -145,7 +148,8 @@ describe('a narrowed feed', { concurrency: true }, () => {
       await claim(there, 'claim');
       await claim(here, 'release', { reason: 'closed' });
       const fresh = await server.create(donor, PRAGUE);
-      const names = () => each.events.filter(({ name }) => name !== 'feed.ready' && name !== 'feed.position').map(({ name, data }) => [name, data.id ?? data.donationId ?? data.donation.id]);
+      const others = ['feed.ready', 'feed.position', 'notification', 'volunteer.assigned']; // what no view narrows
+      const names = () => each.events.filter(({ name }) => !others.includes(name)).map(({ name, data }) => [name, data.id ?? data.donationId ?? data.donation.id]);
       const live = [['feed.left', here.id], ['feed.entered', here.id], ['donation.created', fresh.id]];
       await each.until('the live events', () => names().length >= live.length);
       assert.deepEqual(names(), live);
@@ -169,6 +173,14 @@ describe('a narrowed feed', { concurrency: true }, () => {
       live.push(['feed.left', late.id]);
       await each.until('what is new', () => names().length >= live.length);
       assert.deepEqual(names(), live);
+
+      // What is the account's own was never narrowed, and came once, through all of that.
+      const mine = (await server.events(ngo, begin)).events.filter(({ event }) => !event.startsWith('donation.'));
+      await each.reached(mine.at(-1).position);
+      const own = () => each.feed().filter(({ name }) => !name.startsWith('donation.')).map(logged);
+      sameList(own(), mine, each.label);
+      const elsewhere = mine.filter(({ event, data }) => event === 'notification' && data.type === 'new_food_nearby');
+      assert.equal(elsewhere.length, 3, 'one of them in Brno');
 
       // And the whole feed again.
       const whole = await each.ask('feed.subscribe', {});
@@ -216,13 +228,24 @@ test('server-sent events resume by Last-Event-ID', { timeout: 20_000 }, async (t
   const heard = await first();
   assert.deepEqual([heard.name, heard.data.id, heard.data.position], ['donation.created', one.id, heard.id]);
   const two = await server.create(donor);
+  const missed = await server.events(donor, heard.id);
   const second = await open({ 'last-event-id': heard.id });
   assert.equal((await second()).data.recovered, true);
-  assert.equal((await second()).data.id, two.id);
+  const asLogged = async (next, { events }) => {
+    for (const { event, data, position } of events) {
+      assert.deepEqual(await next(), { name: event, id: position, data }, 'as it is in the log');
+    }
+  };
+  await asLogged(second, missed);
   const three = await server.create(donor);
-  assert.equal((await second()).data.id, three.id);
+  const more = await server.events(donor, missed.position);
+  await asLogged(second, more);
+  await asLogged(first, missed);
+  await asLogged(first, more);
   const log = await server.events(donor, ready.data.position);
   assert.deepEqual([heard.name, heard.data], [log.events[0].event, log.events[0].data], 'as it is in the log');
+  const listed = log.events.filter(({ event }) => event.startsWith('donation.'));
+  assert.deepEqual(listed.map(({ data }) => data.id), [one, two, three].map(({ id }) => id));
   const refused = await fetch(`${server.url}/events`, { headers: { accept: 'text/event-stream' } });
   assert.deepEqual([refused.status, (await refused.json()).code], [401, 'token_missing']);
 });

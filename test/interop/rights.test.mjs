@@ -65,7 +65,7 @@ describe('suspended while connected', { concurrency: true }, () => {
     const last = client.frames.at(-1);
     assert.deepEqual([last.event, last.data.code, last.data.message], ['exception', 'account_suspended', 'Account is suspended']);
     await server.create(donor);
-    await bystander.until('the donation', () => bystander.feed().length === 1);
+    await bystander.until('the donation', () => bystander.donations().length === 1);
     assert.equal(bystander.closed, null);
   });
 });

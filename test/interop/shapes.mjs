@@ -120,6 +120,9 @@ export function statusEvent(d, previousStatus, updatedBy, reason, position) {
 // eventTime is when a payload says that it happened.
 export const eventTime = (data) => data.createdAt ?? data.claimedAt ?? data.updatedAt;
 
+// fromLog says whether an event of this name comes from the log: of donations, or the account's own.
+export const fromLog = (name) => name?.startsWith('donation.') || name === 'volunteer.assigned' || name === 'notification';
+
 // logged is an event as GET /events and a history list it.
 export const logged = ({ name, data }) => ({ position: data.position, event: name, at: eventTime(data), data });
 

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { io } from 'socket.io-client';
 import WebSocket from 'ws';
 import { until } from './harness.mjs';
+import { fromLog } from './shapes.mjs';
 
 export const NAMESPACES = ['/donations', '/'];
 
@@ -37,13 +38,18 @@ export class Tap {
     return this.events.filter((event) => event.name === name);
   }
 
-  // feed is what came from the log.
+  // feed is all that came from the log: of donations, and what is the account's own.
   feed() {
-    return this.events.filter((event) => event.name.startsWith('donation.'));
+    return this.events.filter(({ name }) => fromLog(name));
+  }
+
+  // donations are those events of the feed that everybody hears.
+  donations() {
+    return this.events.filter(({ name }) => name.startsWith('donation.'));
   }
 
   about(donation) {
-    return this.feed().filter(({ data }) => (data.id ?? data.donationId) === donation.id);
+    return this.donations().filter(({ data }) => (data.id ?? data.donationId) === donation.id);
   }
 
   until(what, probe, ms) {
@@ -66,7 +72,7 @@ export class Tap {
     return this.until('a refusal', () => this.errors.find((err) => err.data !== undefined), ms);
   }
 
-  // reached waits until everything up to a position has come.
+  // reached waits until the event at a position has come.
   reached(position, ms) {
     return this.until(`position ${position}`, () => this.feed().some((event) => event.data.position === position), ms);
   }
@@ -126,7 +132,11 @@ export class PlainTap {
   }
 
   feed() {
-    return this.frames.filter((frame) => frame.event?.startsWith('donation.'));
+    return this.frames.filter(({ event }) => fromLog(event));
+  }
+
+  donations() {
+    return this.frames.filter(({ event }) => event?.startsWith('donation.'));
   }
 
   named(event) {
