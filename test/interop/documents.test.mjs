@@ -58,6 +58,8 @@ test('documents', { timeout: 120_000 }, async (t) => {
       ['quantity: string;', 'quantity: number;'],
       ['description: string | null;', 'description: string;'],
       ['reason?: string;', 'reason: string;'],
+      ['`volunteer.location.${string}`', '`volunteer.place.${string}`'],
+      ["'volunteer.shareLocation':", "'volunteer.shareLocations':"],
       ["status: 'AVAILABLE' | 'PICKED_UP'", "status: 'EATEN' | 'AVAILABLE' | 'PICKED_UP'"],
     ]) {
       assert.ok(types.includes(from), `the types have ${from}`);
