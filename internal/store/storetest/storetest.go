@@ -93,6 +93,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"media/held or dropped, never both":       mediaHoldOrDrop,
 		"media/over with its owner":               mediaOver,
 		"media/certificates":                      certificates,
+		"mail/a sink moves on":                    sinkMoves,
+		"mail/mails wait and are tried":           mailsWait,
 
 		"import/karma without a donation": karmaImported,
 		"import/what is here already":     importPresent,
