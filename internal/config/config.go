@@ -52,6 +52,8 @@ type Config struct {
 	EventRetention time.Duration // how long records of the log stay; 0: for ever
 
 	S3 S3 // where files are kept, if not in DataDir
+
+	SMTP SMTP // who takes the mails
 }
 
 // maxDrain bounds the drain: what stops a process kills it when it takes long.
@@ -76,6 +78,7 @@ type Settings struct {
 	wsCompression                                                                            bool
 	parts                                                                                    databaseParts
 	s3                                                                                       S3
+	smtp                                                                                     SMTP
 	eventRetention                                                                           time.Duration
 }
 
@@ -109,6 +112,7 @@ func Bind(f *flag.FlagSet) *Settings {
 	f.BoolVar(&s.wsCompression, "ws-compression", false, "compress large Socket.IO messages on WebSockets: less traffic, more work")
 	f.DurationVar(&s.eventRetention, "event-retention", 720*time.Hour, "how long events are kept for clients that were away, at least 1h; 0: for ever")
 	s.s3.bind(f)
+	s.smtp.bind(f)
 	f.StringVar(&s.timezone, "timezone", "UTC", "where the day of an NGO's daily capacity begins")
 	f.StringVar(&s.metricsToken, "metrics-token", "", "token that /metrics asks for, at least 16 bytes (default: only this machine may read it)")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -262,6 +266,9 @@ func (s *Settings) validate(found *faults) Config {
 	}
 	var where string
 	if c.S3, where, err = s.s3.validate(); err != nil {
+		fault(where, "%v", err)
+	}
+	if c.SMTP, where, err = s.smtp.validate(); err != nil {
 		fault(where, "%v", err)
 	}
 	if c.DatabaseURL, where, err = s.databaseURL(); err != nil {

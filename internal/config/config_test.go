@@ -85,6 +85,7 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 		"frontend-url": "https://a.example/, http://b.example:8080", "public-url": "https://api.example/larder/", "trusted-proxies": "127.0.0.1, 10.1.2.3/8,fd00::/8", "database-url": "sqlite:/tmp/x.db",
 		"super-admin-email": "a@example.org", "super-admin-password": "long enough", "metrics-token": "fedcba9876543210",
 		"ws-compression": "true", "s3-use-ssl": "false", "database-port": "1", "event-retention": "48h",
+		"smtp-port": "25", "smtp-from": "a@example.org", "smtp-tls": "off",
 	}
 	env := map[string]string{}
 	f.VisitAll(func(fl *flag.Flag) {
@@ -105,7 +106,8 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 		PingInterval: time.Second, PingTimeout: 2 * time.Second, ConnectTime: 3 * time.Second, DrainTime: 4 * time.Second, MaxPayload: 2_000_000,
 		LogLevel: slog.LevelDebug, LogFormat: "json", Debug: "x", Timezone: c.Timezone,
 		MetricsToken: "fedcba9876543210", WSCompression: true, EventRetention: 48 * time.Hour,
-		S3: config.S3{Endpoint: "x", Bucket: "x", AccessKey: "x", SecretKey: "x", Region: "x"},
+		S3:   config.S3{Endpoint: "x", Bucket: "x", AccessKey: "x", SecretKey: "x", Region: "x"},
+		SMTP: config.SMTP{Host: "x", Port: 25, User: "x", Password: "x", From: "a@example.org", TLS: "off"},
 	}
 	same := cmp.Options{
 		cmp.Comparer(func(a, b *time.Location) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
