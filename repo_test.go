@@ -58,6 +58,7 @@ var may = map[string][]string{
 		"api", "internal/account", "internal/donation", "internal/eventlog", "internal/notice", "internal/store", "internal/store/surplussync",
 		"internal/voice",
 	},
+	"internal/mail":  {"internal/account", "internal/donation", "internal/eventlog", "internal/store", "internal/voice"},
 	"internal/timer": {"internal/command", "internal/donation", "internal/store"},
 	"internal/problem": {
 		"api", "internal/account", "internal/auth", "internal/command", "internal/donation", "internal/query", "internal/store",
@@ -131,6 +132,7 @@ var modules = map[string][]string{
 	"internal/testkit/wire":      {"github.com/coder/websocket", "github.com/gobwas/ws"},
 	"internal/store/surplussync": {"github.com/jackc/pgx/v5"},
 	"internal/movein":            {"github.com/google/uuid"},
+	"internal/mail":              {"github.com/wneessen/go-mail"},
 }
 
 // why is told to whoever breaks a row of the two tables above.

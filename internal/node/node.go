@@ -32,6 +32,7 @@ import (
 	"larder/internal/fanout"
 	"larder/internal/gateway"
 	"larder/internal/httpapi"
+	"larder/internal/mail"
 	"larder/internal/media"
 	"larder/internal/query"
 	"larder/internal/store"
@@ -68,6 +69,7 @@ type Node struct {
 	auth     *auth.Auth
 	files    filesCloser
 	media    *media.Library
+	mail     *mail.Sink
 }
 
 // Option changes how a node is built.
@@ -116,6 +118,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, wire io.Write
 		func() float64 { return float64(n.store.Stats().Waiting) })
 	n.gateway = gateway.New(n.sio, n.auth, queries, commands, cfg.EventRetention, log)
 	if err := n.joinLog(ctx, waker); err != nil {
+		return nil, err
+	}
+	if err := n.openMail(ctx, cfg); err != nil {
 		return nil, err
 	}
 	n.timer = timer.New(n.store, commands, cfg.EventRetention, log)
@@ -167,6 +172,23 @@ func (n *Node) openMedia(cfg config.Config) error {
 		n.files = bucket
 	}
 	n.media = media.New(n.store, n.files, n.log)
+	return nil
+}
+
+func (n *Node) openMail(ctx context.Context, cfg config.Config) error {
+	s := mail.Settings{
+		Server: mail.Server{
+			Host: cfg.SMTP.Host, Port: cfg.SMTP.Port, User: cfg.SMTP.User, Password: cfg.SMTP.Password, From: cfg.SMTP.From, TLS: cfg.SMTP.TLS,
+		},
+		Zone: cfg.Timezone, Count: n.metrics.Mail,
+	}
+	if len(cfg.FrontendURLs) > 0 {
+		s.URL = cfg.FrontendURLs[0]
+	}
+	n.mail = mail.New(n.store, s, n.log)
+	if err := n.mail.Start(ctx); err != nil {
+		return fmt.Errorf("mail: %w", err)
+	}
 	return nil
 }
 
@@ -306,6 +328,7 @@ func (n *Node) Run(ctx context.Context) error {
 	running.Go(func() { _ = n.timer.Run(work) })
 	running.Go(func() { _ = n.gateway.Run(work) })
 	running.Go(func() { _ = n.media.Run(work) })
+	running.Go(func() { _ = n.mail.Run(work) })
 	served := make(chan error, 1)
 	running.Go(func() { served <- n.server.Serve(n.listener) })
 

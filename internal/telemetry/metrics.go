@@ -40,6 +40,7 @@ type Metrics struct {
 	acks                  prometheus.Histogram
 	acksMissed            prometheus.Counter
 	limited               *prometheus.CounterVec
+	mails                 *prometheus.CounterVec
 }
 
 var _ socketio.Observer = (*Metrics)(nil)
@@ -88,6 +89,7 @@ func NewMetrics(namespaces ...string) *Metrics {
 	m.acks = m.histogram("ack_seconds", "How long clients took for an ack.", seconds)
 	m.acksMissed = m.counter("acks_missed_total", "Acks that did not come.")
 	m.limited = m.counters("rate_limited_total", "Packets over a rate limit, by whose limit it was.", "scope")
+	m.mails = m.counters("mails_total", "Mails and tries to send them, by what came of them.", "result")
 	return m
 }
 
@@ -127,6 +129,9 @@ func (m *Metrics) histogram(name, help string, buckets []float64) prometheus.His
 func (m *Metrics) Gauge(name, help string, read func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help}, read))
 }
+
+// Mail counts what came of a mail or of a try to send it.
+func (m *Metrics) Mail(result string) { m.mails.WithLabelValues(result).Inc() }
 
 // Handler serves the metrics in the format that the request asks for.
 func (m *Metrics) Handler() http.Handler {
