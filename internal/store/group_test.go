@@ -177,9 +177,9 @@ func TestContextInterruptsNoStatement(t *testing.T) {
 	st := open(t, filepath.Join(t.TempDir(), "larder.db"))
 	update(t, st, func(tx *store.Tx) error { return tx.InsertAccount(t.Context(), newDonor(), "") })
 	inside, let := make(chan struct{}), make(chan struct{})
-	calls := make(chan error, 2)
+	first, second := make(chan error, 1), make(chan error, 1)
 	go func() {
-		calls <- st.Update(t.Context(), func(tx *store.Tx) error {
+		first <- st.Update(t.Context(), func(tx *store.Tx) error {
 			close(inside)
 			<-let
 			return save(t.Context(), tx, newDonation("d1"))
@@ -188,7 +188,7 @@ func TestContextInterruptsNoStatement(t *testing.T) {
 	<-inside
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		calls <- st.Update(ctx, func(tx *store.Tx) error {
+		second <- st.Update(ctx, func(tx *store.Tx) error {
 			time.AfterFunc(time.Millisecond, cancel)
 			return tx.Exec(ctx, `INSERT INTO events (type, subject, version, everyone, payload, at)
 				WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
@@ -199,12 +199,17 @@ func TestContextInterruptsNoStatement(t *testing.T) {
 		runtime.Gosched()
 	}
 	close(let)
-	for range 2 {
-		if err := <-calls; err != nil && !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
-		}
+	if err := <-first; err != nil {
+		t.Errorf("the command beside it: got %v", err)
 	}
-	wantDonations(t, st, "d1")
+	want := []string{"d1"}
+	switch err := <-second; {
+	case err == nil: // on a busy machine the statement is done before the timer comes
+		want = append(want, "")
+	case !errors.Is(err, context.Canceled):
+		t.Errorf("got %v", err)
+	}
+	wantDonations(t, st, want...)
 }
 
 // TestFullDisk has the disk be full in the middle of a shared transaction: some of
