@@ -577,3 +577,29 @@ func TestTwoNodesSendOnce(t *testing.T) {
 	}
 	r.wantCount(mail.Sent, many)
 }
+
+// A server that takes its time with each answer is given up as one that gives none,
+// before another node may try; and nobody waits for it when the node stops.
+func TestSlowServer(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.account("ngo", account.NGO)
+		r.post.answer = func(string, string) string { <-time.After(12 * time.Second); return "" }
+		stop := r.start()
+		r.record(verified, "ngo")
+		pass(40 * time.Second)
+		r.want("cut")
+		if lines := r.logs.Lines("mail not sent"); len(lines) != 1 {
+			t.Errorf("logged %v, want one line", lines)
+		}
+		pass(30 * time.Second) // in the second try
+		begun := time.Now()
+		stop()
+		if d := time.Since(begun); d > 0 {
+			t.Errorf("stopped after %v", d)
+		}
+		r.post.answer = nil
+		r.start()
+		pass(3 * time.Minute)
+		r.want("the next node", "ngo: Your account is verified")
+	})
+}
