@@ -19,6 +19,7 @@ func (d *checkup) setUp(ctx context.Context, cfg config.Config, found finding) {
 	d.dataFolder(cfg.DataDir)
 	d.database(ctx, cfg)
 	d.secret(cfg)
+	d.mailServer(ctx, cfg)
 	if found == nothingAnswers {
 		d.hint("no server answers at %s; larder serve starts one", d.base)
 	}
