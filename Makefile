@@ -8,7 +8,7 @@ BIN      := $(CURDIR)/.bin
 # The formatter and go fix look at these: every Go file of the module but test data.
 GOFILES   = $(shell find . -name '*.go' -not -path './.*' -not -path '*/testdata/*' -not -path '*/node_modules/*')
 FUZZPKGS := ./engineio ./socketio ./internal/eventlog ./internal/media
-FUZZTIME ?= 6s
+FUZZTIME ?= 4s
 # All of test/bench that needs no module from outside but ours: CI fetches no peers.
 BENCHPKGS := . ./bare ./control ./event ./load ./ours
 
@@ -60,7 +60,7 @@ tidy-check:
 # two at once with one worker each, so that every target has its time and CI ends.
 # Making each new input small would take up to a minute in which nothing is tried.
 .PHONY: fuzz
-fuzz: ## Fuzz each decoder for FUZZTIME (6s)
+fuzz: ## Fuzz each decoder for FUZZTIME (4s)
 	@for pkg in $(FUZZPKGS); do \
 		targets=$$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); \
 		if [ -z "$$targets" ]; then echo "no fuzz target in $$pkg" >&2; exit 1; fi; \
