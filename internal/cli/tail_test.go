@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"larder/api"
+	"larder/client"
 	"larder/internal/config"
 	"larder/internal/testkit"
 )
@@ -15,7 +16,7 @@ import (
 func TestTailTellsWhatHappensInWords(t *testing.T) {
 	url := startNode(t)
 	donor, _ := register(t, url, "DONOR", "donor@example.org")
-	offer(t, donor, "Old bread")
+	delivered(t, donor, offer(t, donor, "Old bread").ID)
 	c := start(t, nil, "tail", "--url", url, "--token", donor.Token())
 	c.stderr.await(t, "connected, position ", "signed in as DONOR")
 	d := offer(t, donor, "Rolls \x1b[31mred")
@@ -31,6 +32,24 @@ func TestTailTellsWhatHappensInWords(t *testing.T) {
 		t.Error("what happened before was shown without --after")
 	}
 	c.end(t)
+}
+
+// delivered waits until the node has told its clients of a donation: who connects a
+// moment earlier hears of it.
+func delivered(t *testing.T, c *client.Client, donationID string) {
+	t.Helper()
+	history, err := c.History(t.Context(), donationID)
+	if err != nil || len(history) == 0 {
+		t.Fatalf("history: %v, %v", history, err)
+	}
+	for position := ""; position < history[len(history)-1].Position; {
+		conn, err := c.Connect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		position = conn.Ready().Position
+		_ = conn.Close()
+	}
 }
 
 // P-13: food that is listed with a little more than an hour left.
