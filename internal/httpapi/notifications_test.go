@@ -163,6 +163,9 @@ func TestMyDeliveries(t *testing.T) {
 			if d.Donor.ID != w.users["donor"].ID || d.Donor.OrganizationName == nil || *d.Donor.OrganizationName != "Corner Bakery" {
 				t.Errorf("donor %+v", d.Donor)
 			}
+			if d.DonorTrustScore == nil || *d.DonorTrustScore != 4 {
+				t.Errorf("donorTrustScore of %s: got %v, want 4", d.ID, d.DonorTrustScore)
+			}
 		}
 		for _, secret := range []string{"@example.org", "password", "hash", "$argon"} {
 			if strings.Contains(string(r.Body), secret) {
@@ -180,7 +183,9 @@ func TestMyDeliveries(t *testing.T) {
 		}
 	}
 	w.donation(t, "AVAILABLE")
-	w.donation(t, "DELIVERED")
+	testkit.Must[api.Feedback](w.Node, w.Post("/feedback", w.users["ngo"].Token, api.FeedbackRequest{
+		DonationID: w.donation(t, "DELIVERED"), Rating: 4,
+	}), http.StatusCreated)
 	first, second := w.donation(t, "CLAIMED"), w.donation(t, "CLAIMED")
 	want("claimed", map[string][]string{"ngo": {second, first}, "helper": {second, first}, "carrier": nil, "donor": nil, "rival": nil, "admin": nil})
 	w.Order(w.users["carrier"], first, "status", map[string]string{"status": "PICKED_UP"})

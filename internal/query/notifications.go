@@ -75,8 +75,8 @@ func parseNotificationCursor(s string) (store.NotificationCursor, error) {
 func (s *Service) Trips(ctx context.Context, accountID string) (list []api.Trip, err error) {
 	now := time.Now()
 	err = s.store.View(ctx, func(tx *store.Tx) error {
-		list = []api.Trip{}
-		var donors []string
+		var running []donation.Donation
+		var donorIDs []string
 		for d, err := range tx.Trips(ctx, accountID, MaxList) {
 			if err != nil {
 				return err
@@ -84,15 +84,20 @@ func (s *Service) Trips(ctx context.Context, accountID string) (list []api.Trip,
 			if d.Status = d.StatusAt(now); d.Status == donation.Expired { // and not yet written down
 				continue
 			}
-			list = append(list, api.Trip{Donation: public.Donation(d)})
-			donors = append(donors, d.DonorID)
+			running = append(running, d)
+			donorIDs = append(donorIDs, d.DonorID)
 		}
-		found, err := tx.AccountsOf(ctx, donors)
+		shown, err := scored(ctx, tx, running)
 		if err != nil {
 			return err
 		}
-		for i := range list {
-			list[i].Donor = public.TripDonor(found[list[i].DonorID])
+		donors, err := tx.AccountsByID(ctx, donorIDs...)
+		if err != nil {
+			return err
+		}
+		list = make([]api.Trip, 0, len(shown))
+		for _, d := range shown {
+			list = append(list, api.Trip{Donation: d, Donor: public.TripDonor(donors[d.DonorID])})
 		}
 		return nil
 	})

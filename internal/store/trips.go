@@ -73,33 +73,6 @@ func (t *Tx) Trips(ctx context.Context, accountID string, limit int) iter.Seq2[d
 		ORDER BY created_at DESC, id DESC LIMIT $2`, accountID, limit)
 }
 
-// AccountsOf returns accounts by their ids. An id that nobody has is left out.
-func (t *Tx) AccountsOf(ctx context.Context, ids []string) (map[string]account.Account, error) {
-	if len(ids) == 0 {
-		return map[string]account.Account{}, nil
-	}
-	var marks strings.Builder
-	args := make([]any, len(ids))
-	for i, id := range ids {
-		fmt.Fprintf(&marks, ", $%d", i+1)
-		args[i] = id
-	}
-	rows, err := t.tx.QueryContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id IN (`+marks.String()[2:]+`)`, args...)
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	defer rows.Close()
-	found := map[string]account.Account{}
-	for rows.Next() {
-		a, err := scanAccount(rows)
-		if err != nil {
-			return nil, err
-		}
-		found[a.ID] = a
-	}
-	return found, unavailable(rows.Err())
-}
-
 // KarmaUpTo is the karma of an account, or at least bound if it is more: it reads
 // no more of the ledger than it takes to know.
 func (t *Tx) KarmaUpTo(ctx context.Context, accountID string, bound int) (points int, err error) {

@@ -75,7 +75,6 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"volunteers/who can be proposed":            volunteersNear,
 		"volunteers/in order":                       volunteersInOrder,
 		"donations/trips of an account":             tripsOf,
-		"accounts/by ids":                           accountsOf,
 		"karma/up to a bound":                       karmaUpTo,
 		"answers/kept for caller and key":           answers,
 		"answers/forgotten by age":                  answersForgotten,

@@ -180,21 +180,6 @@ func tripsOf(t *testing.T, st *store.Store) {
 	})
 }
 
-func accountsOf(t *testing.T, st *store.Store) {
-	addAccounts(t, st, newAccount("a", account.Donor), newAccount("b", account.NGO), newAccount("c", account.Admin))
-	view(t, st, func(tx *store.Tx) error {
-		got, err := tx.AccountsOf(t.Context(), []string{"b", "x", "a", "b"})
-		if len(got) != 2 || got["a"].Role != account.Donor || got["b"].Email != "b@example.org" {
-			t.Errorf("AccountsOf: got %+v", got)
-		}
-		none, noneErr := tx.AccountsOf(t.Context(), nil)
-		if len(none) != 0 || noneErr != nil {
-			t.Errorf("AccountsOf nobody: got %v, %v", none, noneErr)
-		}
-		return err
-	})
-}
-
 func karmaUpTo(t *testing.T, st *store.Store) {
 	addAccounts(t, st, newAccount("donor", account.Donor))
 	total := 0
