@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,6 +28,7 @@ type product struct {
 	port     int
 	accounts int // behind the tokens
 	settle   time.Duration
+	posts    atomic.Uint32
 }
 
 // runProduct builds what is needed and measures.
@@ -185,6 +187,9 @@ func (s *product) post(path, token string, body, answer any) error {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	// Each from an address of its own, for what one address may do is limited.
+	n := s.posts.Add(1)
+	req.Header.Set("X-Forwarded-For", fmt.Sprintf("10.%d.%d.%d", byte(n>>16), byte(n>>8), byte(n)))
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
@@ -213,6 +218,7 @@ func (s *product) serve() (*process, error) {
 	defer func() { _ = out.Close() }() // the server has its own
 	cmd := exec.Command(s.program, "serve", "--host", "127.0.0.1", "--port", fmt.Sprint(s.port))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, out, out
+	cmd.Env = append(os.Environ(), "TRUSTED_PROXIES=127.0.0.1") // see post
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return nil, err
