@@ -11,13 +11,13 @@ import (
 )
 
 func (a *API) allDonations(ctx context.Context, in *Paged) (*paged[api.AdminDonation], error) {
-	return pageOf(in, "/admin/donations", func(p query.Paging) ([]api.AdminDonation, string, error) {
+	return pageOf(in, "/admin/donations", query.MaxList, func(p query.Paging) ([]api.AdminDonation, string, error) {
 		return a.queries.AllDonations(ctx, p)
 	}, func(d api.AdminDonation) api.AdminDonation { return d })
 }
 
 func (a *API) allFlags(ctx context.Context, in *Paged) (*paged[api.Flag], error) {
-	return pageOf(in, "/admin/flagged", func(p query.Paging) ([]voice.Flag, string, error) {
+	return pageOf(in, "/admin/flagged", query.MaxList, func(p query.Paging) ([]voice.Flag, string, error) {
 		return a.queries.Flags(ctx, p)
 	}, flag)
 }

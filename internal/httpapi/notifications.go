@@ -2,10 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"fmt"
-	"net/http"
-	"net/url"
-	"strconv"
 
 	"larder/api"
 	"larder/internal/problem"
@@ -17,33 +13,12 @@ type notificationsInput struct {
 	After string `query:"after" doc:"Cursor from the Link header of the page before."`
 }
 
-type notificationsOutput struct {
-	Link string `header:"Link" doc:"The next page, when there is one."`
-	Body []api.Notification
-}
-
-func (a *API) notifications(ctx context.Context, in *notificationsInput) (*notificationsOutput, error) {
-	limit := 0
-	if in.Limit != "" {
-		var err error
-		if limit, err = strconv.Atoi(in.Limit); err != nil || limit < 1 || limit > query.MaxNotifications {
-			return nil, api.NewError(http.StatusBadRequest, api.CodeValidation,
-				fmt.Sprintf("limit must be a whole number from 1 to %d", query.MaxNotifications))
-		}
-	}
-	list, next, err := a.queries.Notifications(ctx, caller(ctx), limit, in.After)
-	if err != nil {
-		return nil, err
-	}
-	out := &notificationsOutput{Body: list}
-	if next != "" {
-		q := url.Values{"after": {next}}
-		if in.Limit != "" {
-			q.Set("limit", in.Limit)
-		}
-		out.Link = fmt.Sprintf("</notifications?%s>; rel=\"next\"", q.Encode())
-	}
-	return out, nil
+func (a *API) notifications(ctx context.Context, in *notificationsInput) (*paged[api.Notification], error) {
+	return pageOf(&Paged{Limit: in.Limit, After: in.After}, "/notifications", query.MaxNotifications,
+		func(p query.Paging) ([]api.Notification, string, error) {
+			return a.queries.Notifications(ctx, caller(ctx), p)
+		},
+		func(n api.Notification) api.Notification { return n })
 }
 
 type readInput struct {

@@ -2,10 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"fmt"
-	"net/http"
-	"net/url"
-	"strconv"
 
 	"larder/api"
 	"larder/internal/command"
@@ -13,54 +9,6 @@ import (
 	"larder/internal/query"
 	"larder/internal/voice"
 )
-
-// Paged is the input of a list in pages that are opt-in.
-type Paged struct {
-	Limit string `query:"limit" doc:"1 to 1000."`
-	After string `query:"after" doc:"Cursor from the Link header of the page before."`
-}
-
-func (p Paged) paging() (out query.Paging, err error) {
-	out.After = p.After
-	if p.Limit == "" {
-		return out, nil
-	}
-	if out.Limit, err = strconv.Atoi(p.Limit); err != nil || out.Limit < 1 || out.Limit > query.MaxList {
-		return out, api.NewError(http.StatusBadRequest, api.CodeValidation,
-			fmt.Sprintf("limit must be a whole number from 1 to %d", query.MaxList))
-	}
-	return out, nil
-}
-
-// paged is one page of a list, with a link to the next if there is one.
-type paged[T any] struct {
-	Link string `header:"Link" doc:"The next page, when there is one."`
-	Body []T
-}
-
-// pageOf answers with a page of the list at path.
-func pageOf[F, T any](p *Paged, path string, read func(query.Paging) ([]F, string, error), show func(F) T) (*paged[T], error) {
-	wanted, err := p.paging()
-	if err != nil {
-		return nil, err
-	}
-	list, next, err := read(wanted)
-	if err != nil {
-		return nil, err
-	}
-	out := &paged[T]{Body: make([]T, 0, len(list))}
-	for _, e := range list {
-		out.Body = append(out.Body, show(e))
-	}
-	if next != "" {
-		q := url.Values{"after": {next}}
-		if p.Limit != "" {
-			q.Set("limit", p.Limit)
-		}
-		out.Link = fmt.Sprintf("<%s?%s>; rel=\"next\"", path, q.Encode())
-	}
-	return out, nil
-}
 
 type feedbackInput struct {
 	Keyed
@@ -147,7 +95,7 @@ func (a *API) allTickets(ctx context.Context, in *Paged) (*paged[api.Ticket], er
 }
 
 func (a *API) ticketsOf(ctx context.Context, in *Paged, accountID, path string) (*paged[api.Ticket], error) {
-	return pageOf(in, path, func(p query.Paging) ([]voice.Ticket, string, error) {
+	return pageOf(in, path, query.MaxList, func(p query.Paging) ([]voice.Ticket, string, error) {
 		return a.queries.Tickets(ctx, accountID, p)
 	}, ticket)
 }

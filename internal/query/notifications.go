@@ -19,15 +19,16 @@ import (
 const MaxNotifications = 100
 
 // Notifications lists what an account was told, newest first, and the cursor of the
-// next page, empty when there is none. limit 0 means MaxNotifications. A cursor
+// next page, empty when there is none. A limit of 0 means MaxNotifications. A cursor
 // that is none is ErrCursor.
-func (s *Service) Notifications(ctx context.Context, reader account.Account, limit int, after string) (list []api.Notification, next string, err error) {
+func (s *Service) Notifications(ctx context.Context, reader account.Account, p Paging) (list []api.Notification, next string, err error) {
+	limit := p.Limit
 	if limit <= 0 || limit > MaxNotifications {
 		limit = MaxNotifications
 	}
 	var before *store.NotificationCursor
-	if after != "" {
-		c, err := parseNotificationCursor(after)
+	if p.After != "" {
+		c, err := parseNotificationCursor(p.After)
 		if err != nil {
 			return nil, "", err
 		}
