@@ -17,37 +17,34 @@ const (
 
 // Attempts limits logins by address and failures by account.
 type Attempts struct {
-	mu        sync.Mutex // guards the maps
-	addresses map[string][]time.Time
-	accounts  map[string][]time.Time // by fingerprint of the e-mail
+	addresses *Limit
+
+	mu       sync.Mutex             // guards accounts
+	accounts map[string][]time.Time // by fingerprint of the e-mail
 }
 
 // NewAttempts returns an Attempts that remembers nothing yet.
 func NewAttempts() *Attempts {
-	return &Attempts{addresses: map[string][]time.Time{}, accounts: map[string][]time.Time{}}
+	return &Attempts{addresses: NewLimit(perAddress, addressWindow), accounts: map[string][]time.Time{}}
 }
 
-// Allow counts one attempt and says whether it may go on; if not, when to come
-// back. An attempt that goes on counts as a failure of the account until
+// Allow counts one attempt and returns nil, or a *RateError. An attempt that goes on counts as a failure of the account until
 // Succeeded or Withdraw: of many guesses at once no more are looked at than one
 // after another.
-func (a *Attempts) Allow(address, emailKey string, now time.Time) (retryAfter time.Duration, ok bool) {
+func (a *Attempts) Allow(address, emailKey string, now time.Time) error {
+	if err := a.addresses.Allow(address, now); err != nil {
+		return err
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	sweep(a.addresses, addressWindow, now)
 	sweep(a.accounts, failureWindow, now)
-	tries := recent(a.addresses[address], addressWindow, now)
-	if len(tries) >= perAddress {
-		return tries[0].Add(addressWindow).Sub(now), false
-	}
-	a.addresses[address] = append(tries, now)
 	key := fingerprint(emailKey)
 	failures := recent(a.accounts[key], failureWindow, now)
 	if len(failures) >= failuresPerKey {
-		return failures[0].Add(failureWindow).Sub(now), false
+		return &RateError{RetryAfter: failures[0].Add(failureWindow).Sub(now)}
 	}
 	a.accounts[key] = append(failures, now)
-	return 0, true
+	return nil
 }
 
 // Withdraw takes back that an attempt counts as a failure: nobody looked at the

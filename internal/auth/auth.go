@@ -115,8 +115,8 @@ func (a *Auth) Recheck(ctx context.Context, accountID string, issued time.Time) 
 // replaced on the way.
 func (a *Auth) Login(ctx context.Context, email, password, address string) (account.Account, error) {
 	key, now := account.EmailKey(email), time.Now()
-	if wait, ok := a.attempts.Allow(address, key, now); !ok {
-		return account.Account{}, &RateError{RetryAfter: wait}
+	if err := a.attempts.Allow(address, key, now); err != nil {
+		return account.Account{}, err
 	}
 	acc, err := a.check(ctx, email, password)
 	switch {

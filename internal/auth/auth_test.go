@@ -286,7 +286,15 @@ func TestAttemptsOfAnAddress(t *testing.T) {
 		n := 0
 		try := func(address string) (time.Duration, bool) {
 			n++
-			return a.Allow(address, string(rune(n)), time.Now()) // always another account
+			err := a.Allow(address, string(rune(n)), time.Now()) // always another account
+			rate, _ := errors.AsType[*auth.RateError](err)
+			if err != nil && rate == nil {
+				t.Fatalf("got %v", err)
+			}
+			if rate != nil {
+				return rate.RetryAfter, false
+			}
+			return 0, true
 		}
 		for i := range 30 {
 			if i == 20 {
@@ -320,7 +328,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 	now := time.Now()
 	names := func(i int) string { return string(rune('a'+i%26)) + time.Duration(i).String() }
 	for i := range 2*auth.MaxTracked + 100 {
-		a.Allow(names(i), names(i), now)
+		_ = a.Allow(names(i), names(i), now)
 	}
 	addresses, accounts := a.Tracked()
 	if addresses > auth.MaxTracked || accounts > auth.MaxTracked {
@@ -329,12 +337,12 @@ func TestAttemptsAreBounded(t *testing.T) {
 	// What still counts outlives what does not.
 	a = auth.NewAttempts()
 	for i := range auth.MaxTracked - 1 {
-		a.Allow(names(i), names(i), now.Add(-time.Hour))
+		_ = a.Allow(names(i), names(i), now.Add(-time.Hour))
 	}
 	for range 10 {
-		a.Allow("address", "account", now)
+		_ = a.Allow("address", "account", now)
 	}
-	if _, ok := a.Allow("other address", "account", now); ok {
+	if a.Allow("other address", "account", now) == nil {
 		t.Error("ten failures were forgotten although older ones could go")
 	}
 	if addresses, accounts := a.Tracked(); addresses > 10 || accounts > 10 {

@@ -2,9 +2,11 @@ package auth
 
 // Tracked says how many addresses and accounts are remembered.
 func (a *Attempts) Tracked() (addresses, accounts int) {
+	a.addresses.mu.Lock()
+	defer a.addresses.mu.Unlock()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.addresses), len(a.accounts)
+	return len(a.addresses.seen), len(a.accounts)
 }
 
 // MaxTracked is the bound of each.
