@@ -37,8 +37,33 @@ type trip struct {
 // found to be the carrier gets in, and any record of the donation takes its trip
 // out again: then the carrier is looked up anew. Nothing of it is written down.
 type trips struct {
-	mu      sync.Mutex // guards running
-	running map[string]*trip
+	mu       sync.Mutex // guards the fields below
+	running  map[string]*trip
+	lookings map[*looking]struct{}
+}
+
+// looking is a look-up of the carrier of a donation. A record of the donation that
+// is delivered meanwhile makes it stale: what it found may no longer be so.
+type looking struct {
+	donationID string
+	stale      bool // guarded by the mu of trips
+}
+
+func (t *trips) look(donationID string) *looking {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.lookings == nil {
+		t.lookings = map[*looking]struct{}{}
+	}
+	l := &looking{donationID: donationID}
+	t.lookings[l] = struct{}{}
+	return l
+}
+
+func (t *trips) looked(l *looking) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.lookings, l)
 }
 
 // recent reports whether the carrier has told a position of this trip just now.
@@ -49,11 +74,15 @@ func (t *trips) recent(donationID, carrier string, now time.Time) bool {
 	return r != nil && r.carrier == carrier && now.Sub(r.at) < tripStep
 }
 
-// note keeps a position. When there are too many the stale ones go, and if that is
+// note keeps the position of a trip that was looked up, and reports whether it is
+// still to be passed on. When there are too many the old ones go, and if that is
 // not enough this one is passed on without being kept.
-func (t *trips) note(donationID string, r *trip) {
+func (t *trips) note(l *looking, r *trip) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if l.stale {
+		return false
+	}
 	if t.running == nil {
 		t.running = map[string]*trip{}
 	}
@@ -64,9 +93,10 @@ func (t *trips) note(donationID string, r *trip) {
 			}
 		}
 	}
-	if _, known := t.running[donationID]; known || len(t.running) < tripsKept {
-		t.running[donationID] = r
+	if _, known := t.running[l.donationID]; known || len(t.running) < tripsKept {
+		t.running[l.donationID] = r
 	}
+	return true
 }
 
 // end forgets the trip of a donation that has changed.
@@ -74,6 +104,9 @@ func (t *trips) end(r eventlog.Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.running, r.Subject)
+	for l := range t.lookings {
+		l.stale = l.stale || l.donationID == r.Subject
+	}
 }
 
 // of returns the last signals of the trips that an account may follow.
@@ -102,6 +135,8 @@ func (g *Gateway) share(ctx context.Context, accountID string, req api.ShareLoca
 	if g.trips.recent(req.DonationID, accountID, now) {
 		return api.Shared{OK: true}, nil
 	}
+	l := g.trips.look(req.DonationID)
+	defer g.trips.looked(l)
 	ctx, done := detached(ctx)
 	defer done()
 	d, err := g.queries.Donation(ctx, req.DonationID)
@@ -119,8 +154,9 @@ func (g *Gateway) share(ctx context.Context, accountID string, req api.ShareLoca
 	if err != nil {
 		return api.Shared{}, err
 	}
-	g.trips.note(d.ID, &trip{carrier: accountID, followers: s.Accounts, at: now, signal: s})
-	g.fan.Signal(s)
+	if g.trips.note(l, &trip{carrier: accountID, followers: s.Accounts, at: now, signal: s}) {
+		g.fan.Signal(s)
+	}
 	return api.Shared{OK: true}, nil
 }
 

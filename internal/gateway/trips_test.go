@@ -10,6 +10,7 @@ import (
 
 	"larder/api"
 	"larder/internal/account"
+	"larder/internal/gateway"
 	"larder/internal/store"
 	"larder/internal/testkit"
 )
@@ -240,4 +241,26 @@ func TestLocationOfTheProposedVolunteer(t *testing.T) {
 			t.Errorf("after another one's pick-up: got %q", code)
 		}
 	})
+}
+
+// A trip that ends while its carrier is looked up leaves no position behind (P-16).
+func TestTripThatEndsMeanwhile(t *testing.T) {
+	var trips gateway.Trips
+	now := time.Now()
+	if trips.Share("d1", "ngo", now, func() { trips.End("d1") }) {
+		t.Error("the position of a trip that has ended is passed on")
+	}
+	if n := trips.Kept("ngo", now); n != 0 {
+		t.Errorf("%d positions are kept", n)
+	}
+	if !trips.Share("d1", "ngo", now, func() { trips.End("d2") }) || trips.Kept("ngo", now) != 1 || trips.Kept("stranger", now) != 0 {
+		t.Error("another donation's record took the position away")
+	}
+	if trips.Kept("ngo", now.Add(11*time.Minute)) != 0 {
+		t.Error("an old position is shown")
+	}
+	trips.End("d1")
+	if trips.Kept("ngo", now) != 0 {
+		t.Error("the end of the trip left its position")
+	}
 }
