@@ -102,7 +102,7 @@ type ShareLocation struct {
 	Lng         *float64 `json:"lng" nullable:"false"`
 }
 
-// Shared answers ShareLocation. Positions that come faster than one a second are
+// Shared answers ShareLocation. Locations that come faster than one a second are
 // acknowledged and not passed on.
 type Shared struct {
 	OK bool `json:"ok"`

@@ -200,7 +200,7 @@ var Events = []Event{
 	},
 	{
 		Name: api.EventShareLocation, From: FromClient, Doors: bothWays, Who: "the carrier of a donation on its way", Clause: "P-25",
-		Summary: "Tells where the carrier is. Of one trip one position a second is passed on.",
+		Summary: "Tells where the carrier is. Of one trip one location a second is passed on.",
 		Payload: api.ShareLocation{DonationID: exampleDonation, Lat: new(52.53), Lng: new(13.41)},
 		Ack:     api.Shared{OK: true},
 	},

@@ -11,7 +11,7 @@ import (
 // Signal is something that is not worth keeping, such as where a carrier is now: the
 // one exception from the rule that clients get only what was read back from the
 // log. It goes at most once to those of its accounts that are connected to this
-// node and take it at once. It has no position, and nobody catches up with it.
+// node and take it at once. It has no position in the log, and nobody catches up with it.
 type Signal struct {
 	Accounts []string // whose clients get it
 	Name     string   // of the event

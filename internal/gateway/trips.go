@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	// tripStep is the least time between two positions of one trip that are passed
-	// on. A phone tells its position several times a second, a map needs one.
+	// tripStep is the least time between two locations of one trip that are passed
+	// on. A phone tells its location several times a second, a map needs one.
 	tripStep = time.Second
-	// tripStale is how old a last position may be that a newcomer is shown.
+	// tripStale is how old a last location may be that a newcomer is shown.
 	tripStale = 10 * time.Minute
-	// tripsKept bounds the trips whose last position is kept.
+	// tripsKept bounds the trips whose last location is kept.
 	tripsKept = 10_000
 )
 
@@ -33,7 +33,7 @@ type trip struct {
 	signal    *fanout.Signal
 }
 
-// trips are those of which this node has heard a position, by donation. Only who was
+// trips are those of which this node has heard a location, by donation. Only who was
 // found to be the carrier gets in, and any record of the donation takes its trip
 // out again: then the carrier is looked up anew. Nothing of it is written down.
 type trips struct {
@@ -66,7 +66,7 @@ func (t *trips) looked(l *looking) {
 	delete(t.lookings, l)
 }
 
-// recent reports whether the carrier has told a position of this trip just now.
+// recent reports whether the carrier has told a location of this trip just now.
 func (t *trips) recent(donationID, carrier string, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -74,7 +74,7 @@ func (t *trips) recent(donationID, carrier string, now time.Time) bool {
 	return r != nil && r.carrier == carrier && now.Sub(r.at) < tripStep
 }
 
-// note keeps the position of a trip that was looked up, and reports whether it is
+// note keeps the location of a trip that was looked up, and reports whether it is
 // still to be passed on. When there are too many the old ones go, and if that is
 // not enough this one is passed on without being kept.
 func (t *trips) note(l *looking, r *trip) bool {
@@ -121,7 +121,7 @@ func (t *trips) of(accountID string, now time.Time) (signals []*fanout.Signal) {
 	return signals
 }
 
-// share passes the position of a carrier on to those who wait for the food, and to
+// share passes the location of a carrier on to those who wait for the food, and to
 // nobody else (P-16, P-25). What comes too soon after the last one is
 // acknowledged and dropped.
 func (g *Gateway) share(ctx context.Context, accountID string, req api.ShareLocation) (api.Shared, error) {
@@ -146,7 +146,7 @@ func (g *Gateway) share(ctx context.Context, accountID string, req api.ShareLoca
 	case err != nil:
 		return api.Shared{}, err
 	case !d.Carries(accountID):
-		return api.Shared{}, api.NewError(http.StatusForbidden, api.CodeNotYours, "Only the carrier of a donation on its way may share a position")
+		return api.Shared{}, api.NewError(http.StatusForbidden, api.CodeNotYours, "Only the carrier of a donation on its way may share a location")
 	}
 	s, err := fanout.NewSignal(d.Followers(accountID), api.EventVolunteerLocation+d.ID, api.VolunteerLocation{
 		VolunteerID: accountID, DonationID: d.ID, Lat: *req.Lat, Lng: *req.Lng, Timestamp: api.At(now),

@@ -29,7 +29,7 @@ func onTheWay(n *testkit.Node) trip {
 	return t
 }
 
-// settle reads all that was said so far: a position goes only to who has nothing else
+// settle reads all that was said so far: a location goes only to who has nothing else
 // on its way (P-16).
 func settle(t *testing.T, n *testkit.Node, roles map[door]account.Role) {
 	t.Helper()
@@ -45,7 +45,7 @@ func settle(t *testing.T, n *testkit.Node, roles map[door]account.Role) {
 	synctest.Wait()
 }
 
-// share sends a position and returns the answer's code, empty when it was taken.
+// share sends a location and returns the answer's code, empty when it was taken.
 func share(t *testing.T, d door, body map[string]any) api.Code {
 	t.Helper()
 	if err := d.Emit(3, api.EventShareLocation, body); err != nil {
@@ -54,7 +54,7 @@ func share(t *testing.T, d door, body map[string]any) api.Code {
 	for {
 		e := next(t, d)
 		if !e.Ack {
-			continue // the carrier hears its own position, and exceptions
+			continue // the carrier hears its own location, and exceptions
 		}
 		var answer struct {
 			OK   bool
@@ -71,7 +71,7 @@ func at(id string, lat, lng float64) map[string]any {
 	return map[string]any{"donationId": id, "lat": lat, "lng": lng}
 }
 
-// The position of a carrier goes to the claimer, the donor and the carrier, and to
+// The location of a carrier goes to the claimer, the donor and the carrier, and to
 // nobody else (P-16, P-25).
 func TestLocationGoesToTheParties(t *testing.T) {
 	eachDoor(t, func(t *testing.T, n *testkit.Node, open func(*testkit.User) (door, api.FeedReady)) {
@@ -115,7 +115,7 @@ func TestLocationGoesToTheParties(t *testing.T) {
 	})
 }
 
-// One position a second of one trip is passed on; who comes in between gets the last.
+// One location a second of one trip is passed on; who comes in between gets the last.
 func TestLocationIsThinned(t *testing.T) {
 	eachDoor(t, func(t *testing.T, n *testkit.Node, open func(*testkit.User) (door, api.FeedReady)) {
 		trip := onTheWay(n)
@@ -142,7 +142,7 @@ func TestLocationIsThinned(t *testing.T) {
 			}
 			if i%5 == 0 {
 				if got := latitude(ngo); got != float64(i) {
-					t.Errorf("got the position %g, want %d", got, i)
+					t.Errorf("got the location %g, want %d", got, i)
 				}
 			}
 			select {
@@ -152,7 +152,7 @@ func TestLocationIsThinned(t *testing.T) {
 		}
 		late, _ := open(trip.donor)
 		if got := latitude(late); got != 20 {
-			t.Errorf("a newcomer got the position %g, want the last", got)
+			t.Errorf("a newcomer got the location %g, want the last", got)
 		}
 		n.Order(trip.carrier, trip.donation.ID, "deliver", nil)
 		for !strings.Contains(string(next(t, late).Data), `"DELIVERED"`) {
@@ -167,7 +167,7 @@ func TestLocationIsThinned(t *testing.T) {
 	})
 }
 
-// Nobody tells a position for somebody else (P-25).
+// Nobody tells a location for somebody else (P-25).
 func TestLocationIsRefused(t *testing.T) {
 	eachDoor(t, func(t *testing.T, n *testkit.Node, open func(*testkit.User) (door, api.FeedReady)) {
 		trip := onTheWay(n)
@@ -215,7 +215,7 @@ func TestLocationIsRefused(t *testing.T) {
 	})
 }
 
-// The volunteer who is proposed may tell a position before the pick-up, and no
+// The volunteer who is proposed may tell a location before the pick-up, and no
 // longer once somebody else has the food.
 func TestLocationOfTheProposedVolunteer(t *testing.T) {
 	bubble(t, func(t *testing.T, n *testkit.Node) {
@@ -243,24 +243,24 @@ func TestLocationOfTheProposedVolunteer(t *testing.T) {
 	})
 }
 
-// A trip that ends while its carrier is looked up leaves no position behind (P-16).
+// A trip that ends while its carrier is looked up leaves no location behind (P-16).
 func TestTripThatEndsMeanwhile(t *testing.T) {
 	var trips gateway.Trips
 	now := time.Now()
 	if trips.Share("d1", "ngo", now, func() { trips.End("d1") }) {
-		t.Error("the position of a trip that has ended is passed on")
+		t.Error("the location of a trip that has ended is passed on")
 	}
 	if n := trips.Kept("ngo", now); n != 0 {
-		t.Errorf("%d positions are kept", n)
+		t.Errorf("%d locations are kept", n)
 	}
 	if !trips.Share("d1", "ngo", now, func() { trips.End("d2") }) || trips.Kept("ngo", now) != 1 || trips.Kept("stranger", now) != 0 {
-		t.Error("another donation's record took the position away")
+		t.Error("another donation's record took the location away")
 	}
 	if trips.Kept("ngo", now.Add(11*time.Minute)) != 0 {
-		t.Error("an old position is shown")
+		t.Error("an old location is shown")
 	}
 	trips.End("d1")
 	if trips.Kept("ngo", now) != 0 {
-		t.Error("the end of the trip left its position")
+		t.Error("the end of the trip left its location")
 	}
 }

@@ -16,8 +16,8 @@ import (
 // an area, the nearest to its middle first: available, active, and with a known
 // place.
 func (t *Tx) VolunteersNear(ctx context.Context, area geo.Area, limit int) ([]donation.Candidate, error) {
-	// SQLite plans the query below anew for each area, which costs more than all the
-	// rest of a claim. Often nobody is there to be found.
+	// SQLite plans the query below anew for each area: with nobody to be found that was
+	// a quarter of the time of a claim.
 	var there bool
 	if err := t.tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM accounts WHERE role = 'VOLUNTEER' AND available = TRUE
 		AND active = TRUE AND deleted = FALSE AND latitude IS NOT NULL)`).Scan(&there); err != nil || !there {

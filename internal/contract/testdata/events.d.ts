@@ -357,7 +357,7 @@ export interface ShareLocation {
 }
 
 /**
- * Shared answers ShareLocation. Positions that come faster than one a second are acknowledged and
+ * Shared answers ShareLocation. Locations that come faster than one a second are acknowledged and
  * not passed on.
  */
 export interface Shared {
@@ -489,7 +489,7 @@ export interface ClientToServerEvents {
    */
   'feed.resume': (payload: FeedResume, ack: (answer: FeedResumed | Exception) => void) => void;
   /**
-   * Tells where the carrier is. Of one trip one position a second is passed on. For the carrier of
+   * Tells where the carrier is. Of one trip one location a second is passed on. For the carrier of
    * a donation on its way. (P-25)
    */
   'volunteer.shareLocation': (payload: ShareLocation, ack: (answer: Shared | Exception) => void) => void;
