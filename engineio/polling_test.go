@@ -506,6 +506,23 @@ func TestPostThatComesAgainIsHandledOnce(t *testing.T) {
 	}, calm)
 }
 
+// One that was refused is refused again: nothing of it was handed on.
+func TestPostThatWasRefusedIsRefusedAgain(t *testing.T) {
+	bubble(t, func(r *rig) {
+		p := r.open()
+		target := p.Base + "?EIO=4&transport=polling&sid=" + p.SID + "&t=a"
+		for range 2 {
+			reply, err := wire.Do(r.Context(), p.Client, http.MethodPost, target, "text/plain;charset=UTF-8", nil, "4"+strings.Repeat("x", 200))
+			if err != nil {
+				r.Fatal(err)
+			}
+			if reply.Status != http.StatusRequestEntityTooLarge {
+				r.Errorf("got %d %s, want 413", reply.Status, reply.Body)
+			}
+		}
+	}, calm, func(c *engineio.Config) { c.MaxPayload = 100 })
+}
+
 func TestPollsWithoutMarksAreAllNew(t *testing.T) {
 	bubble(t, func(r *rig) {
 		p := r.open()

@@ -60,7 +60,8 @@ func (p *post) end() bool {
 // servePost takes the packets of a client that polls (E-23).
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	p := &post{w: w}
-	again, refused := s.admitPost(p, markOf(r.URL.Query().Get("t")))
+	mark := markOf(r.URL.Query().Get("t"))
+	again, refused := s.admitPost(p, mark)
 	switch {
 	case refused != nil:
 		s.srv.refuse(w, r, refused)
@@ -72,6 +73,9 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	refused = s.takePost(w, r)
 	// Before the answer, for the client's next POST may follow it at once.
 	s.postEnded(p)
+	if refused != nil {
+		s.forgetPost(mark)
+	}
 	switch {
 	case refused == nil:
 		p.answer(s.srv.cfg.WriteTimeout)

@@ -42,6 +42,15 @@ func note(marks *[]uint64, mark uint64) repeat {
 	return isNew
 }
 
+// forgetPost forgets a POST that was refused: if it comes again it is refused again.
+func (s *Session) forgetPost(mark uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.repeats != nil {
+		s.repeats.posts = slices.DeleteFunc(s.repeats.posts, func(m uint64) bool { return m == mark })
+	}
+}
+
 // repeatsLocked are those of the session.
 func (s *Session) repeatsLocked() *repeats {
 	if s.repeats == nil {
