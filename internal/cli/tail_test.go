@@ -77,6 +77,7 @@ func TestTailShowsWhatItMissed(t *testing.T) {
 	c.stderr.await(t, "connected, position ")
 	offer(t, donor, "One")
 	c.stdout.await(t, `"One"`)
+	c.stdout.await(t, `"badge_earned"`) // for it, else it is missed as well
 	wire.cut()
 	c.stderr.await(t, "connection lost, trying again")
 	offer(t, donor, "Two")
