@@ -8,7 +8,7 @@ BIN      := $(CURDIR)/.bin
 # The formatter and go fix look at these: every Go file of the module but test data.
 GOFILES   = $(shell find . -name '*.go' -not -path './.*' -not -path '*/testdata/*' -not -path '*/node_modules/*')
 FUZZPKGS := ./engineio ./socketio ./internal/eventlog ./internal/media
-FUZZTIME ?= 4s
+FUZZTIME ?= 6s
 # All of test/bench that needs no module from outside but ours: CI fetches no peers.
 BENCHPKGS := . ./bare ./control ./event ./load ./ours
 
@@ -60,7 +60,7 @@ tidy-check:
 # two at once with one worker each, so that every target has its time and CI ends.
 # Making each new input small would take up to a minute in which nothing is tried.
 .PHONY: fuzz
-fuzz: ## Fuzz each decoder for FUZZTIME (4s)
+fuzz: ## Fuzz each decoder for FUZZTIME (6s)
 	@for pkg in $(FUZZPKGS); do \
 		targets=$$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); \
 		if [ -z "$$targets" ]; then echo "no fuzz target in $$pkg" >&2; exit 1; fi; \
@@ -68,9 +68,12 @@ fuzz: ## Fuzz each decoder for FUZZTIME (4s)
 	done | xargs -L 1 -P 2 bash -c 'out=$$(go test -run "^$$" -parallel 1 -fuzz "^$$1\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$0 2>&1) || \
 		{ echo "$$out"; echo "$$0 $$1: failed"; exit 255; }; echo "$$0 $$1: $$(grep -o "execs: [0-9]*" <<<"$$out" | tail -1)"'
 
+# Files of tests have servers of their own. Many of them wait, so two run at once, where
+# Node knows how to say so.
 .PHONY: interop
 interop: ## Run the official JavaScript client against a real server; needs Node
-	cd test/interop && npm ci --no-audit --no-fund && node --test
+	cd test/interop && npm ci --no-audit --no-fund && \
+		node --test $$(node --help | grep -q -e --test-concurrency && echo --test-concurrency=2)
 
 .PHONY: verify
 verify: ## Check for a minute that nothing is lost: 40 clients, 5 kills, 3 stops, all faults; flags in VERIFY

@@ -3,4 +3,4 @@
 package node_test
 
 // floodSize is less here: under the race detector a row takes many times as long.
-const floodSize = 1_200
+const floodSize = 2_000

@@ -52,7 +52,7 @@ func hear(tb testing.TB, n *testkit.Node, s *testkit.Socket, ids []string, due t
 	return time.Since(due)
 }
 
-// All of 10,000 donations (1,200 under the race detector) that expire in one second are written down, and a live
+// All of 10,000 donations (2,000 under the race detector) that expire in one second are written down, and a live
 // client hears of each once, in order.
 func TestFloodOfExpiries(t *testing.T) {
 	n := testkit.Start(t, testkit.Options{})
