@@ -3,6 +3,7 @@ package engineio
 import (
 	"errors"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -116,8 +117,7 @@ func (s *Session) closeLocked(c Cause, f farewell) {
 
 	switch {
 	case s.transport == WebSocket && f.code != 0:
-		s.controlLocked().close = closeFrame(f.code, string(c.Reason))
-		s.kickLocked()
+		s.goodbyeLocked(c.Reason)
 	case s.transport == WebSocket:
 		// afterClose cuts the connection, which ends reader and flusher.
 	case s.held != nil:
@@ -127,6 +127,22 @@ func (s *Session) closeLocked(c Cause, f farewell) {
 	default:
 		s.phase = phaseClosed
 	}
+	if s.upgradesLastLocked() {
+		_ = s.probe.SetReadDeadline(time.Now().Add(f.grace)) // an error: it is closed already
+	}
+}
+
+// goodbyeLocked has the close frame follow what is queued for the WebSocket.
+func (s *Session) goodbyeLocked(reason Reason) {
+	s.controlLocked().close = closeFrame(s.farewell.code, string(reason))
+	s.kickLocked()
+}
+
+// upgradesLastLocked reports whether a session that closes may still come to the end
+// of an upgrade: a client that has seen 3probe polls no more, so what is queued for
+// it can leave only there (E-49).
+func (s *Session) upgradesLastLocked() bool {
+	return s.phase == phaseClosing && s.probe != nil && s.farewell.flush
 }
 
 // afterClose does what a close may not do under the lock.
@@ -134,6 +150,9 @@ func (s *Session) afterClose(c Cause) {
 	s.mu.Lock()
 	hard := s.farewell.code == 0
 	conn, probe, receiver := s.conn, s.probe, s.receiver
+	if s.upgradesLastLocked() {
+		probe = nil
+	}
 	s.mu.Unlock()
 	if r, ok := receiver.(ClosingReceiver); ok { // else it is not there yet, and does nothing
 		r.Closing(c)
@@ -177,6 +196,9 @@ func (s *Session) hurry() {
 	if s.conn != nil {
 		_ = s.conn.SetWriteDeadline(time.Now().Add(s.writeTimeLocked())) // an error: it is closed already
 	}
+	if s.upgradesLastLocked() {
+		_ = s.probe.SetReadDeadline(time.Now().Add(s.farewell.grace)) // as above
+	}
 	waits := s.phase == phaseClosing && s.transport == Polling && s.held == nil
 	if now := s.srv.clock(); waits && s.deadline > now+shutdownGrace {
 		s.armLocked(now, shutdownGrace)
@@ -200,10 +222,12 @@ func (s *Session) abort() {
 		s.phase = phaseClosed
 	}
 	s.endLocked()
-	conn := s.conn
+	conn, probe := s.conn, s.probe
 	s.mu.Unlock()
-	if conn != nil {
-		_ = conn.Close()
+	for _, c := range []net.Conn{conn, probe} {
+		if c != nil {
+			_ = c.Close()
+		}
 	}
 }
 

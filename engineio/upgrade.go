@@ -40,6 +40,7 @@ func (s *Session) upgradeSession(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.probe = conn
 	open := s.phase == phaseOpen
+	_ = conn.SetDeadline(time.Now().Add(s.srv.cfg.UpgradeTimeout)) // E-47; an error: it is closed already
 	s.mu.Unlock()
 	if !open { // it closed during the handshake, and did not see this connection (E-49)
 		_ = conn.Close()
@@ -102,10 +103,6 @@ var (
 
 // probeSequence is 2probe, 3probe, 5; no open packet comes before (E-36).
 func (s *Session) probeSequence(conn net.Conn, frames *frameReader) error {
-	deadline := time.Now().Add(s.srv.cfg.UpgradeTimeout) // E-47
-	if err := conn.SetDeadline(deadline); err != nil {
-		return err
-	}
 	if err := expect(conn, frames, "2probe", errNotProbe); err != nil {
 		return err
 	}
@@ -165,7 +162,8 @@ func (s *Session) probed() {
 // leaves there; a poll that is still held gets nothing of it (E-45).
 func (s *Session) switchTransport(conn net.Conn, frames *frameReader) error {
 	s.mu.Lock()
-	if s.phase != phaseOpen {
+	last := s.upgradesLastLocked()
+	if s.phase != phaseOpen && !last {
 		s.mu.Unlock()
 		return ErrClosed // E-49
 	}
@@ -176,7 +174,10 @@ func (s *Session) switchTransport(conn net.Conn, frames *frameReader) error {
 	s.conn, s.raw, s.deflates, s.probe = conn, frames.raw, frames.deflates, nil
 	s.probes--
 	s.reading = true
-	if !s.queue.idle() {
+	if last {
+		cause, _ := s.life.Ended()
+		s.goodbyeLocked(cause.Reason)
+	} else if !s.queue.idle() {
 		s.kickLocked()
 	}
 	s.mu.Unlock()

@@ -1,6 +1,7 @@
 package engineio_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -325,13 +326,96 @@ func TestSessionClosedDuringTheProbe(t *testing.T) {
 					}
 					end.do(r, p)
 					r.wantReason(0, end.reason)
-					if _, _, err := c.Read(); err == nil { // E-49
+					if op, _, err := c.Read(); err == nil && op != ws.OpClose { // E-49
 						r.Error("the probing WebSocket is still open")
 					}
 				})
 			})
 		}
 	}
+}
+
+// A client that has seen 3probe polls no more: what a closing server still has for
+// it, the close included, goes where it is going (E-49).
+func TestLastWordsDuringTheUpgrade(t *testing.T) {
+	const grace = time.Second
+	patience := func(c *engineio.Config) { c.WriteTimeout = grace }
+	for name, close := range map[string]func(r *rig){
+		"closed":    func(r *rig) { r.app(0).Close("enough") },
+		"drained":   func(r *rig) { go func() { _ = r.srv.Drain(r.Context(), time.Second, nil) }() },
+		"shut down": func(r *rig) { go func() { _ = r.srv.Shutdown(r.Context()) }() },
+	} {
+		code := 1012
+		if name == "closed" {
+			code = 1000
+		}
+		t.Run(name+", and the upgrade comes", func(t *testing.T) {
+			bubble(t, func(r *rig) {
+				c := r.probed(r.open())
+				send(r, r.app(0), "last", "words")
+				close(r)
+				r.sleep(grace - 1)
+				r.text(c, "5")
+				r.wantText(c, "4last")
+				r.wantText(c, "4words")
+				r.wantClose(c, code)
+				synctest.Wait()
+				if n := r.srv.Stats().Upgraded; n != 1 {
+					r.Errorf("Stats.Upgraded: got %d", n)
+				}
+			}, calm, patience)
+		})
+		t.Run(name+", and the upgrade comes too late", func(t *testing.T) {
+			bubble(t, func(r *rig) {
+				c := r.probed(r.open())
+				send(r, r.app(0), "last", "words")
+				close(r)
+				r.sleep(grace)
+				r.wantClose(c, 1008)
+			}, calm, patience)
+		})
+		t.Run(name+", and a last poll comes", func(t *testing.T) {
+			bubble(t, func(r *rig) {
+				p := r.open()
+				c := r.probed(p)
+				send(r, r.app(0), "last", "words")
+				close(r)
+				r.want(r.get(p), 200, "4last\x1e4words")
+				r.want(r.get(p), 200, "1")
+				r.text(c, "5")
+				r.wantClose(c, 1008)
+			}, calm, patience)
+		})
+		t.Run(name+", between the last two polls", func(t *testing.T) {
+			bubble(t, func(r *rig) {
+				p := r.open()
+				c := r.probed(p)
+				send(r, r.app(0), "last", "words")
+				close(r)
+				r.want(r.get(p), 200, "4last\x1e4words")
+				r.text(c, "5")
+				r.wantClose(c, code)
+				r.unknown(r.get(p))
+			}, calm, patience)
+		})
+	}
+}
+
+// A shutdown that may wait no longer cuts a probe, too.
+func TestAbortDuringTheUpgrade(t *testing.T) {
+	bubble(t, func(r *rig) {
+		c := r.probed(r.open())
+		send(r, r.app(0), "last")
+		r.app(0).Close("enough")
+		ctx, cancel := context.WithCancel(r.Context())
+		cancel()
+		if err := r.srv.Shutdown(ctx); err == nil {
+			r.Error("Shutdown had nothing to wait for")
+		}
+		if _, _, err := c.Read(); err == nil {
+			r.Error("the probing WebSocket is still open")
+		}
+	})
 }
 
 // All orders of 5, GET and POST at the same time: none is lost, nothing comes

@@ -85,11 +85,9 @@ describe('last words', { concurrency: true }, () => {
       for (const [how, reason] of [['disconnect', 'io server disconnect'], ['close', 'transport close']]) {
         const client = await engine.tap(mode, { reconnection: false });
         const socket = client.socket.id;
-        // One after the other, so that all wait when the end comes.
-        await Promise.all([
-          engine.emit('n', [], { socket, count: 300 }),
-          engine.emit('large', [], { socket, fill: 150_000 }).then(() => engine.do(how, { socket })),
-        ]);
+        await engine.emit('n', [], { socket, count: 300 });
+        await engine.emit('large', [], { socket, fill: 150_000 });
+        await engine.do(how, { socket });
         await client.until('the end', () => client.drops.length);
         assert.deepEqual(client.drops, [reason]);
         if (how === 'disconnect' || !reference) {
