@@ -3,6 +3,7 @@ package command_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,6 +68,9 @@ func BenchmarkDurableClaims(b *testing.B) {
 	}
 }
 
+// volunteers are there to be proposed: all over a country, as the donations are.
+const volunteers = 2000
+
 // claims is a store with one donation to be claimed for each of b.N.
 type claims struct {
 	*command.Service
@@ -96,12 +100,22 @@ func newClaims(b *testing.B, address string) *claims {
 			ID: id, Email: id + "@example.org", Name: id, Role: account.NGO, Verified: true, Active: true, CreatedAt: at, UpdatedAt: at,
 		}, "")
 	})
+	random := rand.New(rand.NewPCG(1, 2)) // the same places each time
+	place := func() (lat, lng float64) { return 47.5 + 7*random.Float64(), 6 + 9*random.Float64() }
+	c.insert(volunteers, func(ctx context.Context, tx *store.Tx, i int) error {
+		lat, lng := place()
+		return tx.InsertAccount(ctx, account.Account{
+			ID: uuid.NewString(), Email: fmt.Sprintf("%s-volunteer-%d@example.org", run, i), Name: "Volunteer", Role: account.Volunteer, Active: true,
+			Available: true, Latitude: &lat, Longitude: &lng, CreatedAt: at, UpdatedAt: at,
+		}, "")
+	})
 	c.insert(b.N, func(ctx context.Context, tx *store.Tx, i int) error {
 		id := uuid.Must(uuid.NewV7()).String()
 		c.ids = append(c.ids, id)
+		lat, lng := place()
 		return tx.InsertDonation(ctx, donation.Donation{
 			ID: id, Name: "Soup", FoodType: "vegetables", Quantity: 5, Unit: "kg", PreparationTime: at, ExpiryTime: at.Add(12 * time.Hour),
-			Latitude: 50, Longitude: 14, Status: donation.Available, DonorID: c.ngos[i%len(c.ngos)], DonorName: "Bakery",
+			Latitude: lat, Longitude: lng, Status: donation.Available, DonorID: c.ngos[i%len(c.ngos)], DonorName: "Bakery",
 			Version: 1, CreatedAt: at, UpdatedAt: at,
 		})
 	})

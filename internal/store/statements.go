@@ -96,24 +96,40 @@ func (s *statements) ExecContext(ctx context.Context, query string, args ...any)
 	return res, s.note(err)
 }
 
-// QueryContext uses a prepared statement once: its rows may still be read when the
-// same query is run again, and a statement of SQLite does one thing at a time.
-func (s *statements) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+// rows are those of a query, which have to be closed.
+type rows struct {
+	*sql.Rows
+	closed func() // nil: nobody waits for it
+}
+
+// Close is that of sql.Rows.
+func (r rows) Close() error {
+	if r.closed != nil {
+		r.closed()
+	}
+	return r.Rows.Close()
+}
+
+// QueryContext uses a prepared statement for one query at a time: its rows may still
+// be read when the same query is run again, and a statement of SQLite does one thing
+// at a time.
+func (s *statements) QueryContext(ctx context.Context, query string, args ...any) (rows, error) {
 	ctx, err := s.ready(ctx, args)
 	if err != nil {
-		return nil, err
+		return rows{}, err
 	}
-	var rows *sql.Rows
+	var r rows
 	if st := s.prepared.get(query); st != nil && !s.open[query] {
 		if s.open == nil {
 			s.open = map[string]bool{}
 		}
 		s.open[query] = true
-		rows, err = s.tx.StmtContext(ctx, st).QueryContext(ctx, args...)
+		r.closed = func() { delete(s.open, query) }
+		r.Rows, err = s.tx.StmtContext(ctx, st).QueryContext(ctx, args...)
 	} else {
-		rows, err = s.tx.QueryContext(ctx, query, args...)
+		r.Rows, err = s.tx.QueryContext(ctx, query, args...)
 	}
-	return rows, s.note(err)
+	return r, s.note(err)
 }
 
 // row is the answer to a query for one row.
