@@ -1,0 +1,98 @@
+package store_test
+
+import (
+	"errors"
+	"iter"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"larder/internal/geo"
+	"larder/internal/store"
+)
+
+// drain reads a list to its end, or to its error.
+func drain[T any](list iter.Seq2[T, error]) (err error) {
+	for _, err = range list {
+	}
+	return err
+}
+
+// TestIndexesAreUsed wants SQLite to take the index that is meant: of a million
+// donations it would look at each row for years, and no test would fail.
+func TestIndexesAreUsed(t *testing.T) {
+	now := time.Now()
+	notFound := func(err error) error {
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	of := func(part store.Part) func(*store.Tx) error {
+		return func(tx *store.Tx) error { return drain(tx.TalliesOf(t.Context(), "a", part, []time.Time{now}, now)) }
+	}
+	for name, tc := range map[string]struct {
+		run  func(*store.Tx) error
+		want string
+	}{
+		"whole board": {func(tx *store.Tx) error { return drain(tx.Tallies(t.Context())) }, "SCAN donations USING COVERING INDEX donations_tally"},
+		"of a donor":  {of(store.AsDonor), "USING INDEX donations_donor (donor_id=? AND created_at>?)"},
+		"of an NGO":   {of(store.AsClaimer), "USING INDEX donations_claimer (claimed_by_id=?)"},
+		"of a carrier": {
+			of(store.AsCarrier), "USING INDEX donations_carrier (volunteer_id=? AND created_at>?)",
+		},
+		"leaders": {
+			func(tx *store.Tx) error { _, err := tx.Leaders(t.Context(), time.Time{}, "", 20); return err },
+			"karma USING COVERING INDEX karma_account",
+		},
+		"leaders of a week": {
+			func(tx *store.Tx) error { _, err := tx.Leaders(t.Context(), now, "", 20); return err },
+			"karma USING COVERING INDEX karma_at (at>?)",
+		},
+		"what is due": {
+			func(tx *store.Tx) error { return drain(tx.Due(t.Context(), now, 500)) },
+			"USING COVERING INDEX donations_open (status=? AND expiry_time<?)",
+		},
+		"when something is due": {
+			func(tx *store.Tx) error { _, err := tx.NextExpiry(t.Context()); return notFound(err) },
+			"USING COVERING INDEX donations_open (status=?)",
+		},
+		"what expires soon": {
+			func(tx *store.Tx) error { return drain(tx.NearExpiry(t.Context(), now, time.Hour, 500)) },
+			"USING COVERING INDEX donations_unannounced (status=? AND near_expiry_at=? AND expiry_time>? AND expiry_time<?)",
+		},
+		"when something expires soon": {
+			func(tx *store.Tx) error {
+				_, err := tx.NextNearExpiry(t.Context(), now, time.Hour)
+				return notFound(err)
+			},
+			"USING COVERING INDEX donations_unannounced (status=? AND near_expiry_at=? AND expiry_time>?)",
+		},
+		"volunteers near": {
+			func(tx *store.Tx) error {
+				_, err := tx.VolunteersNear(t.Context(), geo.Area{Lat: 50, Lng: 14, RadiusKm: 25}, 50)
+				return err
+			},
+			"accounts USING COVERING INDEX accounts_candidates (role=? AND available=? AND active=? AND deleted=? AND latitude>? AND latitude<?)",
+		},
+		"any volunteer": {
+			func(tx *store.Tx) error { _, err := tx.AnyVolunteer(t.Context()); return err },
+			"accounts USING COVERING INDEX accounts_candidates (role=? AND available=? AND active=? AND deleted=? AND latitude>?)",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := open(t, filepath.Join(t.TempDir(), "larder.db"))
+			update(t, st, func(tx *store.Tx) error {
+				if err := tc.run(tx); err != nil {
+					return err
+				}
+				plans, err := tx.Plans(t.Context())
+				if got := strings.Join(plans, "\n"); !strings.Contains(got, tc.want) {
+					t.Errorf("got\n%s\nwant %s", got, tc.want)
+				}
+				return err
+			})
+		})
+	}
+}
