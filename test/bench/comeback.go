@@ -56,7 +56,7 @@ func comeBack(p *plan, dir string, how syscall.Signal, round int) error {
 		return err
 	}
 	total := heardBefore
-	if err := s.donate(donor, heardBefore); err != nil {
+	if _, err := s.donate(donor, heardBefore); err != nil {
 		return err
 	}
 	if got, err := r.ask(fmt.Sprintf("hear %d 30s", total)); err != nil {
@@ -68,7 +68,7 @@ func comeBack(p *plan, dir string, how syscall.Signal, round int) error {
 		if _, err := r.ask("cut"); err != nil {
 			return err
 		}
-		if err := s.donate(donor, missedAway); err != nil {
+		if _, err := s.donate(donor, missedAway); err != nil {
 			return err
 		}
 		total += missedAway
@@ -84,7 +84,10 @@ func comeBack(p *plan, dir string, how syscall.Signal, round int) error {
 	ready := event.Now()
 	total += missedAfter
 	donated := make(chan error, 1)
-	go func() { donated <- s.donate(donor, missedAfter) }()
+	go func() {
+		_, err := s.donate(donor, missedAfter)
+		donated <- err
+	}()
 	got, err := r.ask(fmt.Sprintf("hear %d 60s", total))
 	if err != nil {
 		return err
@@ -97,16 +100,18 @@ func comeBack(p *plan, dir string, how syscall.Signal, round int) error {
 	return nil
 }
 
-// donate lists donations, of which each is an event that everybody hears.
-func (s *product) donate(token string, n int) error {
+// donate lists donations, of which each is an event that everybody hears, and
+// returns the id of the last.
+func (s *product) donate(token string, n int) (id string, err error) {
 	for i := range n {
 		var answer struct{ ID string }
 		if err := s.post("/donations", token, map[string]any{
 			"name": fmt.Sprintf("Bread %d", i), "foodType": "Bakery", "quantity": 12.5, "unit": "kg", "latitude": 52.52, "longitude": 13.405,
 			"expiryTime": time.Now().Add(6 * time.Hour).UTC().Format(time.RFC3339Nano),
 		}, &answer); err != nil {
-			return err
+			return "", err
 		}
+		id = answer.ID
 	}
-	return nil
+	return id, nil
 }

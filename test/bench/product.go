@@ -28,6 +28,7 @@ type product struct {
 	port     int
 	accounts int // behind the tokens
 	settle   time.Duration
+	env      []string // settings of the server
 	posts    atomic.Uint32
 }
 
@@ -49,8 +50,11 @@ func runProduct(p *plan, dir string) error {
 	if p.larder, err = filepath.Abs(p.larder); err != nil { // it is started elsewhere
 		return err
 	}
-	if p.comeBack {
+	switch {
+	case p.comeBack:
 		return measureComeBack(p, dir)
+	case p.rush:
+		return measureRush(p, dir)
 	}
 	return measureProduct(p, dir)
 }
@@ -218,7 +222,7 @@ func (s *product) serve() (*process, error) {
 	defer func() { _ = out.Close() }() // the server has its own
 	cmd := exec.Command(s.program, "serve", "--host", "127.0.0.1", "--port", fmt.Sprint(s.port))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, out, out
-	cmd.Env = append(os.Environ(), "TRUSTED_PROXIES=127.0.0.1") // see post
+	cmd.Env = append(append(os.Environ(), s.env...), "TRUSTED_PROXIES=127.0.0.1") // see post
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return nil, err
