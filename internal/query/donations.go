@@ -35,6 +35,9 @@ var ErrCursor = errors.New("not a cursor of this list")
 type Service struct {
 	store *store.Store
 	place *time.Location
+
+	community kept[struct{}, api.CommunityStats]
+	leaders   kept[ranking, []api.Leader]
 }
 
 // NewService returns a Service. place is where the day of the daily capacity

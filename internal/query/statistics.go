@@ -17,8 +17,15 @@ const (
 	months     = 6 // this one and those before
 )
 
-// Community adds up the whole board.
-func (s *Service) Community(ctx context.Context) (c api.CommunityStats, err error) {
+// Community adds up the whole board. That of a large one may be up to a minute old.
+func (s *Service) Community(ctx context.Context) (api.CommunityStats, error) {
+	return s.community.get(ctx, struct{}{}, func() (api.CommunityStats, time.Duration, error) {
+		c, err := s.addUp(ctx)
+		return c, lifeOf(c.TotalDonations), err
+	})
+}
+
+func (s *Service) addUp(ctx context.Context) (c api.CommunityStats, err error) {
 	now := time.Now()
 	err = s.store.View(ctx, func(tx *store.Tx) error {
 		roles, err := tx.RoleCounts(ctx)
@@ -126,9 +133,22 @@ const (
 	LastMonth
 )
 
+// ranking is a leaderboard.
+type ranking struct {
+	scope Scope
+	role  account.Role
+}
+
 // Leaderboard ranks accounts by the karma that they earned in the scope. role
-// narrows it; empty is any.
+// narrows it to donors, NGOs or volunteers; empty is any. That of a large board may
+// be up to a minute old.
 func (s *Service) Leaderboard(ctx context.Context, scope Scope, role account.Role) ([]api.Leader, error) {
+	return s.leaders.get(ctx, ranking{scope, role}, func() ([]api.Leader, time.Duration, error) { return s.rank(ctx, scope, role) })
+}
+
+// rank reads a leaderboard, and says how long it may be kept. A record is about an
+// entry of the ledger.
+func (s *Service) rank(ctx context.Context, scope Scope, role account.Role) ([]api.Leader, time.Duration, error) {
 	var since time.Time
 	switch scope {
 	case LastWeek:
@@ -137,14 +157,20 @@ func (s *Service) Leaderboard(ctx context.Context, scope Scope, role account.Rol
 		since = time.Now().AddDate(0, 0, -30)
 	}
 	list := []api.Leader{}
+	var life time.Duration
 	err := s.store.View(ctx, func(tx *store.Tx) error {
+		head, err := tx.Head(ctx)
+		if err != nil {
+			return err
+		}
+		life = lifeOf(head.Seq)
 		leaders, err := tx.Leaders(ctx, since, role, maxLeaders)
 		for _, l := range leaders {
 			list = append(list, api.Leader{ID: l.ID, Name: l.DisplayName(), Role: roleLabels[l.Role], Score: l.Points})
 		}
 		return err
 	})
-	return list, err
+	return list, life, err
 }
 
 var roleLabels = map[account.Role]string{account.Donor: "Donor", account.NGO: "NGO", account.Volunteer: "Volunteer"}

@@ -1,6 +1,8 @@
 package query_test
 
 import (
+	"database/sql"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"larder/internal/account"
 	"larder/internal/donation"
 	"larder/internal/query"
+	"larder/internal/store"
 )
 
 // The bubble begins at midnight of 1 January 2000 in UTC: in New York the old year
@@ -88,5 +91,64 @@ func TestCommunityAtTheSecondOfExpiry(t *testing.T) {
 			}
 			<-time.After(time.Hour)
 		}
+	})
+}
+
+// Whoever asks a large board again and again does not make it add everything up each
+// time.
+func TestStatisticsOfALargeBoardAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("first", 0, 0)
+		karma := func(id string) {
+			w.update(func(tx *store.Tx) error {
+				_, err := tx.AwardKarma(w.ctx, id, account.Award{AccountID: "donor", Reason: account.ReasonCreate}, w.start)
+				return err
+			})
+		}
+		karma("first")
+		count := int64(1)
+		look := func(when string, donations int64, points int) {
+			t.Helper()
+			c, err := w.Community(w.ctx)
+			if err != nil || c.TotalDonations != donations {
+				t.Errorf("%s: got %d donations, %v, want %d", when, c.TotalDonations, err, donations)
+			}
+			for _, scope := range []query.Scope{query.Ever, query.LastWeek} {
+				l, err := w.Leaderboard(w.ctx, scope, account.Donor)
+				if err != nil || len(l) != 1 || l[0].Score != points {
+					t.Errorf("%s: got leaders %+v, %v, want %d points", when, l, err, points)
+				}
+			}
+		}
+		look("small", 1, 10)
+		w.add("second", 0, 0)
+		karma("second")
+		look("small, and something is new", 2, 20)
+
+		raw, err := sql.Open("sqlite", w.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer raw.Close()
+		raw.SetMaxOpenConns(1) // for the temporary table
+		exec := func(statement string) {
+			if _, err := raw.Exec(statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for count = 2; count < 50_000; count *= 2 {
+			exec(`CREATE TEMP TABLE more AS SELECT * FROM donations`)
+			exec(fmt.Sprintf(`UPDATE more SET id = id || '-%d'`, count))
+			exec(`INSERT INTO donations SELECT * FROM more; DROP TABLE more`)
+		}
+		exec(`UPDATE events SET seq = 50000 WHERE seq = (SELECT MAX(seq) FROM events)`)
+		look("large", count, 20)
+		w.add("third", 0, 0)
+		karma("third")
+		<-time.After(time.Second - 1)
+		look("large, and something is new", count, 20)
+		<-time.After(1)
+		look("a second later", count+1, 30)
 	})
 }
