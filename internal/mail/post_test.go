@@ -2,6 +2,7 @@ package mail_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -20,10 +21,17 @@ type post struct {
 	answer func(command, to string) string
 	offers []string // extensions
 
+	// certificate is shown after STARTTLS, or with implicit at once; nil: it has none.
+	certificate *tls.Certificate
+	implicit    bool
+
 	mu       sync.Mutex // guards what follows
 	letters  []letter
-	commands []string
+	commands []string // those that came encrypted begin with a lock
 }
+
+// lock is what stands before a command that came encrypted.
+const lock = "🔒 "
 
 // letter is a mail that arrived, taken or not.
 type letter struct {
@@ -67,7 +75,14 @@ func (p *post) serve(t *testing.T, l net.Listener) {
 }
 
 func (p *post) talk(c net.Conn) {
-	in := bufio.NewReader(c)
+	in, mark := bufio.NewReader(c), ""
+	encrypt := func() {
+		c = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{*p.certificate}})
+		in, mark = bufio.NewReader(c), lock
+	}
+	if p.implicit {
+		encrypt()
+	}
 	say := func(text string) bool { _, err := io.WriteString(c, text+"\r\n"); return err == nil }
 	say("220 post")
 	to := ""
@@ -78,7 +93,7 @@ func (p *post) talk(c net.Conn) {
 		}
 		command = strings.TrimRight(command, "\r\n")
 		p.mu.Lock()
-		p.commands = append(p.commands, command)
+		p.commands = append(p.commands, mark+command)
 		p.mu.Unlock()
 		verb := strings.ToUpper(strings.Fields(command + " ?")[0])
 		reply, text := "250 yes", ""
@@ -88,7 +103,16 @@ func (p *post) talk(c net.Conn) {
 			for _, o := range p.offers {
 				reply += "250-" + o + "\r\n"
 			}
+			if p.certificate != nil && mark == "" {
+				reply += "250-STARTTLS\r\n"
+			}
 			reply += "250 8BITMIME"
+		case "STARTTLS":
+			say("220 go on")
+			encrypt()
+			continue
+		case "AUTH":
+			reply = "235 welcome"
 		case "MAIL":
 			to = ""
 		case "RCPT":

@@ -3,6 +3,7 @@ package mail
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -32,6 +33,8 @@ type Server struct {
 	Password string // sent over TLS only, or to this machine
 	From     string // an address, with a name or without
 	TLS      string // one of the ways above
+	// Roots vouch for the certificate of the server; nil: those of the system.
+	Roots *x509.CertPool
 	// Dial opens a connection; nil: over TCP.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -101,8 +104,9 @@ func (s Server) client(ctx context.Context) (*gomail.Client, error) {
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
+	encryption := &tls.Config{ServerName: s.Host, RootCAs: s.Roots, MinVersion: tls.VersionTLS12}
 	opts := []gomail.Option{
-		gomail.WithPort(s.Port), gomail.WithTimeout(sendTime),
+		gomail.WithPort(s.Port), gomail.WithTimeout(sendTime), gomail.WithTLSConfig(encryption),
 		gomail.WithDialContextFunc(func(dialing context.Context, network, address string) (net.Conn, error) {
 			conn, err := dial(dialing, network, address)
 			if err != nil {
@@ -110,7 +114,7 @@ func (s Server) client(ctx context.Context) (*gomail.Client, error) {
 			}
 			context.AfterFunc(ctx, func() { _ = conn.Close() })
 			if implicit {
-				return tls.Client(conn, &tls.Config{ServerName: s.Host, MinVersion: tls.VersionTLS12}), nil
+				return tls.Client(conn, encryption), nil
 			}
 			return conn, nil
 		}),
