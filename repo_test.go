@@ -84,7 +84,7 @@ var may = map[string][]string{
 	"internal/node":      {anything},
 	"internal/cli": {
 		"api", "client", "internal/account", "internal/auth", "internal/command", "internal/config",
-		"internal/donation", "internal/movein", "internal/node", "internal/store", "internal/store/surplussync", "internal/telemetry",
+		"internal/donation", "internal/media", "internal/movein", "internal/node", "internal/store", "internal/store/surplussync", "internal/telemetry",
 		"internal/verify",
 	},
 

@@ -20,6 +20,7 @@ func (d *checkup) setUp(ctx context.Context, cfg config.Config, found finding) {
 	d.database(ctx, cfg)
 	d.secret(cfg)
 	d.mailServer(ctx, cfg)
+	d.objectStore(ctx, cfg)
 	if found == nothingAnswers {
 		d.hint("no server answers at %s; larder serve starts one", d.base)
 	}

@@ -3,6 +3,7 @@ package media
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -111,6 +112,26 @@ func (b *Bucket) Remove(ctx context.Context, name string) error {
 	err := absent(b.client.RemoveObject(ctx, b.name, name, minio.RemoveObjectOptions{}))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	return err
+}
+
+// Try writes a small file, reads it and removes it, and says what does not work.
+func (b *Bucket) Try(ctx context.Context) error {
+	name, want := "trial/"+rand.Text(), []byte("Larder tries whether it can keep files here.")
+	if err := b.Put(ctx, name, want); err != nil {
+		return err
+	}
+	r, _, err := b.Open(ctx, name)
+	if err != nil {
+		return errors.Join(fmt.Errorf("read what was written: %w", err), b.Remove(ctx, name))
+	}
+	got, err := io.ReadAll(r)
+	if err = errors.Join(err, r.Close()); err == nil && !bytes.Equal(got, want) {
+		err = errors.New("what is read is not what was written")
+	}
+	if err := b.Remove(ctx, name); err != nil {
+		return fmt.Errorf("remove what was written: %w", err)
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"larder/internal/config"
+	"larder/internal/media"
 )
 
 // mailServer says whether the configured mail server can be reached. Larder runs
@@ -24,4 +25,25 @@ func (d *checkup) mailServer(ctx context.Context, cfg config.Config) {
 	}
 	_ = c.Close()
 	d.ok("mail server %s: answers", address)
+}
+
+// objectStore tries the configured object store as a server uses it. A server starts
+// without it, and refuses every photo.
+func (d *checkup) objectStore(ctx context.Context, cfg config.Config) {
+	if cfg.S3.Endpoint == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	name := "bucket " + cfg.S3.Bucket + " at " + cfg.S3.Endpoint
+	bucket, err := media.NewBucket(media.BucketConfig(cfg.S3))
+	if err == nil {
+		err = bucket.Try(ctx)
+		_ = bucket.Close()
+	}
+	if err != nil {
+		d.fail("%s: %v", name, err)
+		return
+	}
+	d.ok("%s: files can be written, read and removed", name)
 }
