@@ -32,9 +32,6 @@ const (
 
 // proposal is to whom the trip with d is proposed; empty: there is nobody.
 func proposal(ctx context.Context, tx *store.Tx, d donation.Donation) (string, error) {
-	if there, err := tx.AnyVolunteer(ctx); err != nil || !there {
-		return "", err
-	}
 	for radius := aroundKm; ; radius *= 2 {
 		area := geo.Area{Lat: d.Latitude, Lng: d.Longitude, RadiusKm: min(radius, geo.MaxRadiusKm)}
 		list, err := tx.VolunteersNear(ctx, area, maxCandidates)
@@ -44,6 +41,11 @@ func proposal(ctx context.Context, tx *store.Tx, d donation.Donation) (string, e
 		// Whoever is outside the radius counts to be farther away than that.
 		if id, km, ok := d.Propose(list); ok && km <= radius || radius >= geo.MaxRadiusKm {
 			return id, nil
+		}
+		if radius == aroundKm && len(list) == 0 {
+			if there, err := tx.AnyVolunteer(ctx); err != nil || !there {
+				return "", err
+			}
 		}
 	}
 }

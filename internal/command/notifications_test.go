@@ -104,8 +104,12 @@ func TestProposal(t *testing.T) {
 		t.Errorf("nobody can be proposed, and %q is", d.AssignedVolunteerID)
 	}
 	w.must("ngo", id, donation.Release)
+	w.place("volunteer2", 3000) // seven looks away, and there is nobody else
+	if d := w.must("ngo", id, donation.Claim).Donation; d.AssignedVolunteerID != "volunteer2" {
+		t.Errorf("the only one is far away, and %q is proposed", d.AssignedVolunteerID)
+	}
+	w.must("ngo", id, donation.Release)
 	w.place("volunteer", 30) // farther than the first look
-	w.place("volunteer2", 3000)
 	at := w.must("ngo", id, donation.Claim).Donation
 	if at.AssignedVolunteerID != "volunteer" || w.donation(id).AssignedVolunteerID != "volunteer" {
 		t.Errorf("proposed: %q, stored %q", at.AssignedVolunteerID, w.donation(id).AssignedVolunteerID)
