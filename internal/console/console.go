@@ -59,6 +59,7 @@ var (
 		{"/assets/feed.js", "page/assets/feed.js"},
 		{"/assets/icon.svg", "page/assets/icon.svg"},
 		{"/assets/journal.js", "page/assets/journal.js"},
+		{"/assets/notices.js", "page/assets/notices.js"},
 		{"/assets/offer.js", "page/assets/offer.js"},
 	}
 	bundle = []route{

@@ -7,6 +7,7 @@ import * as board from './assets/board.js';
 import { $, setText, toast } from './assets/dom.js';
 import * as feed from './assets/feed.js';
 import * as journal from './assets/journal.js';
+import * as notices from './assets/notices.js';
 import * as offer from './assets/offer.js';
 
 let close = () => {};
@@ -21,6 +22,7 @@ function onUser(user) {
   board.setUser(user);
   offer.setUser(user);
   admin.setUser(user);
+  notices.setUser(user);
   if (connectedAs === (user?.id ?? null) && connectedAs) return; // the same person, with new rights
   close();
   close = () => {};
@@ -33,7 +35,10 @@ function onUser(user) {
   linkState('wait', 'Connecting…');
   close = feed.open(getToken, {
     state: linkState,
-    stale: board.load,
+    stale: () => {
+      board.load();
+      notices.load();
+    },
     refused: (message) => account.signOut(`You have been signed out: ${message}`),
     event: onEvent,
   });
@@ -44,6 +49,7 @@ function onEvent(name, data) {
   journal.record(name, data);
   if (name === 'exception') toast([data?.message ?? 'The server refused a message.'].flat().join('\n'));
   if (name === 'notification') {
+    notices.add(data);
     toast(`${data.title}\n${data.message}`);
     if (account.waitsForVerification()) account.reload();
     admin.load();
@@ -74,6 +80,7 @@ showSnippets();
 journal.start(board.nameOf);
 offer.start(board.put);
 admin.start();
+notices.start();
 board.start();
 if (getToken()) board.load(); // at once, while the account is looked up and the feed connects
 account.start(onUser);

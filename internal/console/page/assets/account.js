@@ -1,7 +1,7 @@
 // Who is signed in: the panel to sign in or register, and the bar that says so.
 
 import { getToken, onRefused, request, setToken } from './api.js';
-import { $, onSubmit, setText, show } from './dom.js';
+import { $, bodyOf, onSubmit, setText, show } from './dom.js';
 
 const roles = { DONOR: 'Donor', NGO: 'NGO', VOLUNTEER: 'Volunteer', ADMIN: 'Admin' };
 const hints = {
@@ -89,12 +89,13 @@ export function start(handler) {
   $('show-register').onclick = () => choose(true);
   $('register').onchange = ({ currentTarget: form }) => {
     show($('organization'), form.elements.role.value !== 'VOLUNTEER');
+    show($('certificate'), form.elements.role.value === 'NGO');
   };
   onSubmit($('sign-in'), (fields) => enter('/auth/login', Object.fromEntries(fields)));
   onSubmit($('register'), (fields) => {
-    const body = Object.fromEntries([...fields].filter(([, value]) => value.trim()));
-    if (body.role === 'VOLUNTEER') delete body.organizationName;
-    return enter('/auth/register', body);
+    if (fields.get('role') === 'VOLUNTEER') fields.delete('organizationName');
+    if (fields.get('role') !== 'NGO') fields.delete('certificate');
+    return enter('/auth/register', bodyOf(fields, 'certificate'));
   });
   // Another tab signed in or out: this one starts over with the same token.
   addEventListener('storage', (event) => {

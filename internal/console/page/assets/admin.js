@@ -1,7 +1,7 @@
 // The admin's list of NGOs that wait for verification.
 
 import { request } from './api.js';
-import { $, dateTime, el, setText, show, toast } from './dom.js';
+import { $, dateTime, el, setText, show, toast, webURL } from './dom.js';
 
 let active = false;
 
@@ -24,11 +24,16 @@ export async function load() {
   }
 }
 
+function certificate(ngo) {
+  const href = ngo.certificateUrl && webURL(ngo.certificateUrl);
+  return href ? [el('a', { href, target: '_blank', rel: 'noopener noreferrer' }, 'Certificate')] : [];
+}
+
 function row(ngo) {
   const name = ngo.organizationName || ngo.name || ngo.email;
   const button = el('button', { type: 'button', 'aria-label': `Verify ${name}` }, 'Verify');
   const node = el('li', {},
-    el('div', {}, name, el('small', {}, `${ngo.email}, since ${dateTime(new Date(ngo.createdAt))}`)), button);
+    el('div', {}, name, el('small', {}, `${ngo.email}, since ${dateTime(new Date(ngo.createdAt))}`), ...certificate(ngo)), button);
   button.onclick = async () => {
     button.disabled = true;
     try {

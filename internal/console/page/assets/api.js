@@ -61,7 +61,9 @@ export async function ask(method, path, body) {
   const sent = token;
   if (sent) headers.Authorization = `Bearer ${sent}`;
   let what = `${method} ${path} ${sent}`;
-  if (body !== undefined) {
+  if (body instanceof FormData) { // the browser names its type, with the boundary
+    what += JSON.stringify([...body].map(([name, value]) => [name, value instanceof File ? [value.name, value.size] : value]));
+  } else if (body !== undefined) {
     headers['Content-Type'] = 'application/json';
     body = JSON.stringify(body);
     what += body;
@@ -84,7 +86,8 @@ export async function ask(method, path, body) {
 }
 
 async function fetchTwice(path, init) {
-  const once = () => fetch(path, { ...init, signal: AbortSignal.timeout(20000) });
+  const patience = init.body instanceof FormData ? 120000 : 20000; // files may come over a slow line
+  const once = () => fetch(path, { ...init, signal: AbortSignal.timeout(patience) });
   try {
     return await once();
   } catch {

@@ -57,6 +57,12 @@ function relation(d, user) {
   return '';
 }
 
+// copies lets the browser choose among the sizes of a photo that Larder keeps.
+function copies(src) {
+  const [, name] = /^(.*\/media\/[0-9a-f]{64}-[a-z2-7]{8})\.jpg$/.exec(src) ?? [];
+  return name ? { sizes: '(min-width: 40rem) 24rem, 100vw', srcset: `${name}-320.jpg 320w, ${name}-1280.jpg 1280w` } : {};
+}
+
 export class Card {
   // act is called with the card and the name of what to do.
   constructor(donation, act) {
@@ -145,7 +151,7 @@ export class Card {
     if ((this.photo?.src ?? null) === src) return;
     this.photo?.remove();
     this.photo = src && el('img', {
-      className: 'photo', alt: '', loading: 'lazy', referrerPolicy: 'no-referrer', onerror: (e) => e.target.remove(), src,
+      className: 'photo', alt: '', loading: 'lazy', referrerPolicy: 'no-referrer', onerror: (e) => e.target.remove(), ...copies(src), src,
     });
     if (this.photo) this.node.prepend(this.photo);
   }

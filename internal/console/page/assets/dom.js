@@ -49,6 +49,21 @@ export function onSubmit(form, send) {
   });
 }
 
+// bodyOf makes the body of a request of what was filled in: fields left empty are not sent. With files it
+// is the form itself, else JSON, with numbers where a field is one.
+export function bodyOf(fields, files, numbers = []) {
+  const chosen = fields.getAll(files).filter((file) => file.size > 0);
+  fields.delete(files);
+  for (const [name, value] of [...fields]) if (!value.trim()) fields.delete(name);
+  if (chosen.length) {
+    for (const file of chosen) fields.append(files, file, file.name);
+    return fields;
+  }
+  const body = Object.fromEntries(fields);
+  for (const name of numbers) body[name] = Number(body[name]);
+  return body;
+}
+
 // webURL returns an address that is safe to load, or null: only http and https, never script.
 export function webURL(text) {
   try {

@@ -1,7 +1,7 @@
 // The form that posts a donation.
 
 import { now, request } from './api.js';
-import { $, onSubmit, setText, show, toast } from './dom.js';
+import { $, bodyOf, el, onSubmit, setText, show, toast } from './dom.js';
 
 const REMEMBERED = 'larder.place';
 const centre = { latitude: 52.52, longitude: 13.405, address: '' }; // Berlin, until told better
@@ -56,15 +56,32 @@ function locate() {
   }, { timeout: 10000 });
 }
 
-// bodyOf makes the body of the request. Fields left empty are not sent.
-function bodyOf(fields) {
+const MOST_PHOTOS = 5;
+const MOST_PIXELS = 2048; // along the longer side: the server keeps no more
+
+// smaller makes a photo small enough for a slow line. What can't be read here the server will judge.
+async function smaller(photo) {
+  try {
+    const bitmap = await createImageBitmap(photo);
+    const scale = Math.min(1, MOST_PIXELS / Math.max(bitmap.width, bitmap.height));
+    const canvas = el('canvas', { width: Math.round(bitmap.width * scale), height: Math.round(bitmap.height * scale) });
+    canvas.getContext('2d').drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    const blob = await new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.9));
+    return blob && blob.size < photo.size ? new File([blob], 'photo.jpg', { type: blob.type }) : photo;
+  } catch {
+    return photo;
+  }
+}
+
+async function donationOf(fields) {
   for (const name of ['preparationTime', 'expiryTime']) {
     fields.set(name, new Date(fields.get(name)).toISOString());
   }
-  for (const [name, value] of [...fields]) if (!value.trim()) fields.delete(name);
-  const body = Object.fromEntries(fields);
-  for (const name of ['quantity', 'latitude', 'longitude']) body[name] = Number(body[name]);
-  return body;
+  const photos = fields.getAll('images').filter((file) => file.size > 0);
+  if (photos.length > MOST_PHOTOS) throw new Error(`At most ${MOST_PHOTOS} photos, please.`);
+  fields.delete('images');
+  for (const photo of photos) fields.append('images', await smaller(photo));
+  return bodyOf(fields, 'images', ['quantity', 'latitude', 'longitude']);
 }
 
 // start wires the form; posted is called with the donation as the server made it.
@@ -76,7 +93,7 @@ export function start(posted) {
   $('offer').addEventListener('toggle', () => $('offer').open && !touched && fillIn());
   onSubmit(form, async (fields) => {
     const place = { latitude: fields.get('latitude'), longitude: fields.get('longitude'), address: fields.get('address') };
-    const donation = await request('POST', '/donations', bodyOf(fields));
+    const donation = await request('POST', '/donations', await donationOf(fields));
     try {
       localStorage.setItem(REMEMBERED, JSON.stringify(place));
     } catch {
