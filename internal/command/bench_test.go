@@ -97,7 +97,8 @@ func newClaims(b *testing.B, address string) *claims {
 		id := fmt.Sprintf("%s-%d", run, i)
 		c.ngos = append(c.ngos, id)
 		return tx.InsertAccount(ctx, account.Account{
-			ID: id, Email: id + "@example.org", Name: id, Role: account.NGO, Verified: true, Active: true, CreatedAt: at, UpdatedAt: at,
+			ID: id, Email: id + "@example.org", Name: id, Role: account.NGO, Verified: true, Active: true, Capacity: new(1e6), CapacityUnit: "kg",
+			CreatedAt: at, UpdatedAt: at,
 		}, "")
 	})
 	random := rand.New(rand.NewPCG(1, 2)) // the same places each time

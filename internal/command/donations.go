@@ -116,8 +116,12 @@ func (s *Service) Do(ctx context.Context, by By, o Order) (Done, error) {
 	return done, err
 }
 
-// intake is what an NGO may still take in today.
+// intake is what an NGO may still take in today. Without a capacity nobody asks what
+// it has taken.
 func (s *Service) intake(ctx context.Context, tx *store.Tx, a account.Account, at time.Time) (account.Intake, error) {
+	if a.Capacity == nil {
+		return account.Intake{}, nil
+	}
 	load, err := tx.IntakeLoad(ctx, a.ID, a.CapacityUnit, account.DayStart(at, s.place))
 	return account.Intake{Capacity: a.Capacity, Unit: a.CapacityUnit, Load: load}, err
 }

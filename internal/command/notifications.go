@@ -23,31 +23,12 @@ import (
 // NotificationLife is how long a notification can be read.
 const NotificationLife = 90 * 24 * time.Hour
 
-// Bounds of the search for a volunteer, which begins with aroundKm and looks twice
-// as far each time. Few transactions look farther than once.
-const (
-	aroundKm      = 25.0
-	maxCandidates = 50
-)
-
 // proposal is to whom the trip with d is proposed; empty: there is nobody.
 func proposal(ctx context.Context, tx *store.Tx, d donation.Donation) (string, error) {
-	for radius := aroundKm; ; radius *= 2 {
-		area := geo.Area{Lat: d.Latitude, Lng: d.Longitude, RadiusKm: min(radius, geo.MaxRadiusKm)}
-		list, err := tx.VolunteersNear(ctx, area, maxCandidates)
-		if err != nil {
-			return "", err
-		}
-		// Whoever is outside the radius counts to be farther away than that.
-		if id, km, ok := d.Propose(list); ok && km <= radius || radius >= geo.MaxRadiusKm {
-			return id, nil
-		}
-		if radius == aroundKm && len(list) == 0 {
-			if there, err := tx.AnyVolunteer(ctx); err != nil || !there {
-				return "", err
-			}
-		}
-	}
+	id, _, err := d.ProposeNear(func(radiusKm float64, limit int) ([]donation.Candidate, error) {
+		return tx.VolunteersNear(ctx, geo.Area{Lat: d.Latitude, Lng: d.Longitude, RadiusKm: radiusKm}, limit)
+	})
+	return id, err
 }
 
 // assigned is the record of a proposal that a claim made, if it made one.

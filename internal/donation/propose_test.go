@@ -1,6 +1,8 @@
 package donation_test
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -61,4 +63,61 @@ func TestProposeIsAChoice(t *testing.T) {
 			t.Fatalf("chose %q (%t), in another order %q", id, ok, again)
 		}
 	})
+}
+
+// TestProposeNear compares the search with a look at everybody.
+func TestProposeNear(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := donation.Donation{Latitude: rapid.Float64Range(-60, 60).Draw(t, "lat"), Longitude: 10}
+		// Groups of volunteers, some of them crowds, at some distances.
+		var all []donation.Candidate
+		for range rapid.IntRange(0, 6).Draw(t, "groups") {
+			km := rapid.OneOf(rapid.Float64Range(0, 30), rapid.Float64Range(0, 300), rapid.Float64Range(0, 3000)).Draw(t, "km")
+			wide := rapid.SampledFrom([]float64{0, 1, 50}).Draw(t, "wide")
+			for range rapid.SampledFrom([]int{1, 2, 20, 49, 50, 51, 300}).Draw(t, "size") {
+				n := len(all)
+				away := km + wide*float64(n%17)/17
+				all = append(all, donation.Candidate{
+					ID: fmt.Sprintf("v%04d", n), Lat: d.Latitude - away/111.195, Lng: d.Longitude, Trips: n * n % 4 * rapid.IntRange(0, 1).Draw(t, "busy"),
+				})
+			}
+		}
+		away := func(c donation.Candidate) float64 { return geo.Distance(d.Latitude, d.Longitude, c.Lat, c.Lng) }
+		looks := 0
+		id, ok, err := d.ProposeNear(func(radius float64, limit int) (list []donation.Candidate, err error) {
+			looks++
+			for _, c := range all {
+				if away(c) <= radius && len(list) < limit {
+					list = append(list, c)
+				}
+			}
+			return list, nil
+		})
+		best, km, any := d.Propose(all)
+		if err != nil || ok != any || looks > 16 || len(all) <= 50 && looks > 2 {
+			t.Fatalf("%t of %t after %d looks, %v", ok, any, looks, err)
+		}
+		if id == best || !ok {
+			return
+		}
+		// Another one only if those who are no farther away than the best counts to be
+		// are a crowd; whoever is within 50 m of each other is at one place.
+		around := 0
+		for _, c := range all {
+			if away(c) <= km+0.05 {
+				around++
+			}
+		}
+		if around <= 50 {
+			t.Fatalf("proposed %s, best is %s at %g km, with %d no farther away", id, best, km, around)
+		}
+	})
+}
+
+func TestProposeNearFails(t *testing.T) {
+	broken := errors.New("broken")
+	_, ok, err := donation.Donation{}.ProposeNear(func(float64, int) ([]donation.Candidate, error) { return nil, broken })
+	if ok || !errors.Is(err, broken) {
+		t.Errorf("got %t, %v", ok, err)
+	}
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"iter"
-	"math"
 
 	"larder/internal/account"
 	"larder/internal/donation"
@@ -14,36 +13,22 @@ import (
 const volunteer = `role = 'VOLUNTEER' AND available = TRUE AND active = TRUE AND deleted = FALSE
 	AND latitude IS NOT NULL AND longitude IS NOT NULL`
 
-// AnyVolunteer reports whether anybody may be proposed for a trip.
-func (t *Tx) AnyVolunteer(ctx context.Context) (there bool, err error) {
-	err = t.tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM accounts WHERE `+volunteer+`)`).Scan(&there)
-	return there, unavailable(err)
-}
-
-// VolunteersNear returns up to limit volunteers who may be proposed for a trip in
-// an area, the nearest to its middle first: available, active, and with a known
-// place.
+// VolunteersNear returns volunteers who may be proposed for a trip in an area, in no
+// order: available, active, and with a known place. They are all there are, or limit
+// of them; some may be a little outside the area.
 func (t *Tx) VolunteersNear(ctx context.Context, area geo.Area, limit int) ([]donation.Candidate, error) {
-	const rad = math.Pi / 180
-	args := []any{math.Sin(area.Lat * rad), math.Cos(area.Lat * rad), area.Lng * rad, limit}
 	// Always two boxes, so that the statement is the same for all areas: to plan it
 	// anew takes longer than to run it. They lie between the same parallels.
 	boxes := area.Boxes()
 	west, east := boxes[0], boxes[len(boxes)-1]
-	args = append(args, west.MinLat, west.MaxLat, west.MinLng, west.MaxLng, east.MinLng, east.MaxLng)
-	// The cosine of the distance orders as the distance does.
 	rows, err := t.tx.QueryContext(ctx, `
 		SELECT v.id, v.latitude, v.longitude,
 			(SELECT COUNT(*) FROM donations WHERE status = 'CLAIMED' AND assigned_volunteer_id = v.id) +
 			(SELECT COUNT(*) FROM donations WHERE status = 'PICKED_UP' AND picked_up_by = v.id)
-		FROM (
-			SELECT id, latitude, longitude, sin(radians(latitude)) * $1
-				+ cos(radians(latitude)) * $2 * cos(radians(longitude) - $3) AS nearness
-			FROM accounts
-			WHERE `+volunteer+` AND latitude BETWEEN $5 AND $6
-				AND (longitude BETWEEN $7 AND $8 OR longitude BETWEEN $9 AND $10)
-			ORDER BY nearness DESC, id LIMIT $4
-		) v ORDER BY v.nearness DESC, v.id`, args...)
+		FROM accounts v
+		WHERE `+volunteer+` AND latitude BETWEEN $1 AND $2
+			AND (longitude BETWEEN $3 AND $4 OR longitude BETWEEN $5 AND $6)
+		LIMIT $7`, west.MinLat, west.MaxLat, west.MinLng, west.MaxLng, east.MinLng, east.MaxLng, limit)
 	if err != nil {
 		return nil, unavailable(err)
 	}

@@ -73,7 +73,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"notifications/read":                        notificationRead,
 		"notifications/prune":                       notificationPrune,
 		"volunteers/who can be proposed":            volunteersNear,
-		"volunteers/in order":                       volunteersInOrder,
+		"volunteers/everywhere":                     volunteersEverywhere,
 		"donations/trips of an account":             tripsOf,
 		"karma/up to a bound":                       karmaUpTo,
 		"answers/kept for caller and key":           answers,
