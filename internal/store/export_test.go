@@ -21,6 +21,12 @@ func (t *Tx) Show(ctx context.Context, name string) (value string, err error) {
 	return value, err
 }
 
+// Text reads one text.
+func (t *Tx) Text(ctx context.Context, query string) (value string, err error) {
+	err = t.tx.QueryRowContext(ctx, query).Scan(&value)
+	return value, err
+}
+
 // Plans says how SQLite would answer the statements that were run in this
 // transaction for the first time, a line for each step.
 func (t *Tx) Plans(ctx context.Context) (plans []string, err error) {

@@ -309,6 +309,24 @@ func TestCommitsAreDurableWhateverTheServerSays(t *testing.T) {
 	})
 }
 
+// Where an id and what refers to it are compared by different rules PostgreSQL uses
+// no index for it.
+func TestIDsAreComparedByteByByte(t *testing.T) {
+	st := openAt(t, pgtest.Database(t))
+	err := st.View(t.Context(), func(tx *store.Tx) error {
+		others, err := tx.Text(t.Context(), `SELECT COALESCE(string_agg(table_name || '.' || column_name, ', '), '')
+			FROM information_schema.columns WHERE table_schema = current_schema AND data_type = 'text'
+			AND (column_name ~ '(^|_)id$|_by$' OR column_name = 'owner') AND collation_name IS DISTINCT FROM 'C'`)
+		if others != "" {
+			t.Errorf("not compared byte by byte: %s", others)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestDatabaseHasToBeUTF8(t *testing.T) {
 	c := pgtest.Shared(t)
 	if _, err := c.Run("createdb", "--template=template0", "--encoding=LATIN1", "--locale=C", "latin"); err != nil {
