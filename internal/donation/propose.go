@@ -47,8 +47,8 @@ const (
 // within so many kilometres of d, in any order, at most limit: it may return others,
 // who are farther away, as well. Most often it is asked once.
 //
-// Where more than 50 are at one place, all with as long a way, one of those that near
-// happened to return is as good as any.
+// Where more than 50 are at one place, one of those that near happened to return is
+// as good as any.
 func (d Donation) ProposeNear(near func(radiusKm float64, limit int) ([]Candidate, error)) (id string, ok bool, err error) {
 	var few, many []Candidate     // from the largest area without a crowd, and the smallest with one
 	low, high := 0.0, math.Inf(1) // their radii
