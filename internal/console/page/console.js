@@ -3,9 +3,11 @@
 import * as account from './assets/account.js';
 import * as admin from './assets/admin.js';
 import { getToken } from './assets/api.js';
+import * as availability from './assets/availability.js';
 import * as board from './assets/board.js';
 import { $, setText, toast } from './assets/dom.js';
 import * as feed from './assets/feed.js';
+import * as impact from './assets/impact.js';
 import * as journal from './assets/journal.js';
 import * as notices from './assets/notices.js';
 import * as offer from './assets/offer.js';
@@ -23,6 +25,7 @@ function onUser(user) {
   offer.setUser(user);
   admin.setUser(user);
   notices.setUser(user);
+  availability.setUser(user);
   if (connectedAs === (user?.id ?? null) && connectedAs) return; // the same person, with new rights
   close();
   close = () => {};
@@ -46,6 +49,7 @@ function onUser(user) {
 
 function onEvent(name, data) {
   board.apply(name, data ?? {});
+  impact.apply(name, data);
   journal.record(name, data);
   if (name === 'exception') toast([data?.message ?? 'The server refused a message.'].flat().join('\n'));
   if (name === 'notification') {
@@ -81,6 +85,8 @@ journal.start(board.nameOf);
 offer.start(board.put);
 admin.start();
 notices.start();
+availability.start();
+impact.load();
 board.start();
 if (getToken()) board.load(); // at once, while the account is looked up and the feed connects
 account.start(onUser);

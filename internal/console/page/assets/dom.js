@@ -22,11 +22,13 @@ export function show(node, visible) {
   node.hidden = !visible;
 }
 
+const narrow = matchMedia('(max-width: 40rem)'); // where toasts would cover the board
+
 export function toast(text) {
   const node = el('div', { className: 'toast' }, text);
   const box = $('toasts');
   box.append(node);
-  while (box.children.length > 4) box.firstElementChild.remove();
+  while (box.children.length > (narrow.matches ? 1 : 4)) box.firstElementChild.remove();
   setTimeout(() => node.remove(), 6000);
 }
 
@@ -62,6 +64,20 @@ export function bodyOf(fields, files, numbers = []) {
   const body = Object.fromEntries(fields);
   for (const name of numbers) body[name] = Number(body[name]);
   return body;
+}
+
+// position asks the browser where the person is, to a metre or so: {latitude, longitude}.
+export function position() {
+  if (!navigator.geolocation || !isSecureContext) {
+    return Promise.reject(new Error('Browsers tell a position only to pages on https or localhost'));
+  }
+  return new Promise((resolve, reject) => {
+    navigator.geolocation.getCurrentPosition(
+      ({ coords }) => resolve({ latitude: Number(coords.latitude.toFixed(5)), longitude: Number(coords.longitude.toFixed(5)) }),
+      (err) => reject(new Error(err.message || 'The browser knows no position')),
+      { timeout: 10000 },
+    );
+  });
 }
 
 // webURL returns an address that is safe to load, or null: only http and https, never script.

@@ -1,7 +1,7 @@
 // The form that posts a donation.
 
 import { now, request } from './api.js';
-import { $, bodyOf, el, onSubmit, setText, show, toast } from './dom.js';
+import { $, bodyOf, el, onSubmit, position, setText, show, toast } from './dom.js';
 
 const REMEMBERED = 'larder.place';
 const centre = { latitude: 52.52, longitude: 13.405, address: '' }; // Berlin, until told better
@@ -38,22 +38,19 @@ function fillIn() {
   setText($('place-hint'), place === centre ? 'Berlin centre for now' : 'as last time');
 }
 
-function locate() {
+async function locate() {
   const hint = $('place-hint');
-  if (!navigator.geolocation || !isSecureContext) {
-    setText(hint, 'Browsers tell only pages on https or localhost. Type the coordinates.');
-    return;
-  }
   setText(hint, 'Asking the browser…');
-  navigator.geolocation.getCurrentPosition(({ coords }) => {
+  try {
+    const place = await position();
     const { elements } = $('offer-form');
-    elements.latitude.value = coords.latitude.toFixed(5);
+    elements.latitude.value = place.latitude;
+    elements.longitude.value = place.longitude;
     touched = true;
-    elements.longitude.value = coords.longitude.toFixed(5);
     setText(hint, 'Your position is filled in.');
-  }, (err) => {
-    setText(hint, `${err.message || 'No position'}. Type the coordinates instead.`);
-  }, { timeout: 10000 });
+  } catch (err) {
+    setText(hint, `${err.message}. Type the coordinates instead.`);
+  }
 }
 
 const MOST_PHOTOS = 5;
