@@ -94,6 +94,10 @@ bench-idle: ## Measure the memory of 10,000 signed-in clients of larder serve; L
 bench-back: ## Measure how long 10,000 clients take to hear all after a restart and a kill; Linux, 3 minutes
 	go -C test/bench run . -product 10000 -accounts 1000 -rounds 1 -come-back $(BENCH)
 
+.PHONY: bench-heard
+bench-heard: ## Measure the time from a POST until 1,000 clients have heard of it; Linux, 3 minutes
+	go -C test/bench run . -product 1000 -accounts 1000 -heard $(BENCH)
+
 .PHONY: bench-rush
 bench-rush: ## Measure how long 500 NGOs wait that claim one donation at once; Linux, 1 minute
 	go -C test/bench run . -product 500 -rush $(BENCH)

@@ -104,14 +104,18 @@ func comeBack(p *plan, dir string, how syscall.Signal, round int) error {
 // returns the id of the last.
 func (s *product) donate(token string, n int) (id string, err error) {
 	for i := range n {
-		var answer struct{ ID string }
-		if err := s.post("/donations", token, map[string]any{
-			"name": fmt.Sprintf("Bread %d", i), "foodType": "Bakery", "quantity": 12.5, "unit": "kg", "latitude": 52.52, "longitude": 13.405,
-			"expiryTime": time.Now().Add(6 * time.Hour).UTC().Format(time.RFC3339Nano),
-		}, &answer); err != nil {
+		if id, err = s.donateAs(token, fmt.Sprintf("Bread %d", i)); err != nil {
 			return "", err
 		}
-		id = answer.ID
 	}
 	return id, nil
+}
+
+func (s *product) donateAs(token, name string) (id string, err error) {
+	var answer struct{ ID string }
+	err = s.post("/donations", token, map[string]any{
+		"name": name, "foodType": "Bakery", "quantity": 12.5, "unit": "kg", "latitude": 52.52, "longitude": 13.405,
+		"expiryTime": time.Now().Add(6 * time.Hour).UTC().Format(time.RFC3339Nano),
+	}, &answer)
+	return answer.ID, err
 }

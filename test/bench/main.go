@@ -33,6 +33,7 @@ type plan struct {
 	json    string        // file for the raw numbers
 
 	comeBack bool   // how they come back after a restart, instead of their memory
+	heard    bool   // how long an event takes to them, instead of their memory
 	rush     bool   // how long they wait when all claim one donation, instead of their memory
 	larder   string // the program; empty: it is built
 	product  int    // clients of `larder serve`; 0: the servers are compared instead
@@ -72,6 +73,7 @@ func parsePlan(args []string) (*plan, error) {
 	f.DurationVar(&p.pace, "pace", 100*time.Millisecond, "time between two of them, in whole milliseconds")
 	f.IntVar(&p.product, "product", 0, "measure larder serve alone, its memory with so many clients that are signed in")
 	f.BoolVar(&p.comeBack, "come-back", false, "with -product: measure how long the clients take to hear all after a restart, instead")
+	f.BoolVar(&p.heard, "heard", false, "with -product: measure how long it takes from a POST until the clients have heard of it, instead")
 	f.BoolVar(&p.rush, "rush", false, "with -product: measure how long the clients wait when all claim one donation at once, instead")
 	f.StringVar(&p.larder, "larder", "", "with -product: the program, instead of one that is built from this checkout")
 	accounts := f.String("accounts", "1,1000", "with -product: accounts that these clients are signed in to")

@@ -53,6 +53,8 @@ func runProduct(p *plan, dir string) error {
 	switch {
 	case p.comeBack:
 		return measureComeBack(p, dir)
+	case p.heard:
+		return measureHeard(p, dir)
 	case p.rush:
 		return measureRush(p, dir)
 	}

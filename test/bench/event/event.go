@@ -26,7 +26,7 @@ var text []byte
 
 var (
 	donation map[string]any
-	mark     = []byte(`"sentAt":"`)
+	marks    = [][]byte{[]byte(`"sentAt":"`), []byte(sentAt)}
 	// zero is the beginning of the clock: what time.Since measures from here
 	// costs no system call.
 	zero time.Time
@@ -62,12 +62,19 @@ func JSON(at time.Duration) []byte {
 	return b
 }
 
+// sentAt stands before the time in a text.
+const sentAt = "sent at "
+
+// Text is a text that tells a time, for events whose fields are not ours.
+func Text(at time.Duration) string { return fmt.Sprintf("%s%0*d", sentAt, digits, int64(at)) }
+
 // SentAt is the time in the packet of an event.
 func SentAt(packet []byte) (time.Duration, bool) {
-	i := bytes.Index(packet, mark)
-	if i < 0 || len(packet) < i+len(mark)+digits {
-		return 0, false
+	for _, mark := range marks {
+		if i := bytes.Index(packet, mark); i >= 0 && len(packet) >= i+len(mark)+digits {
+			n, err := strconv.ParseInt(string(packet[i+len(mark):][:digits]), 10, 64)
+			return time.Duration(n), err == nil
+		}
 	}
-	n, err := strconv.ParseInt(string(packet[i+len(mark):][:digits]), 10, 64)
-	return time.Duration(n), err == nil
+	return 0, false
 }

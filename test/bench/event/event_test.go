@@ -21,6 +21,9 @@ func TestSentAtIsReadBack(t *testing.T) {
 	if _, ok := event.SentAt([]byte(`40{"sid":"a"}`)); ok {
 		t.Error("SentAt read a packet without a time")
 	}
+	if got, ok := event.SentAt([]byte(`42["x",{"name":"` + event.Text(at) + `"}]`)); !ok || got != at {
+		t.Errorf("SentAt in a text: got %v, %t, want %v", got, ok, at)
+	}
 	if len(packet) != 550 {
 		t.Errorf("the packet has %d bytes, want 550", len(packet))
 	}

@@ -278,7 +278,7 @@ func (s *sockets) consume(c *client, b []byte, now time.Duration) (rest []byte, 
 func (s *sockets) packet(c *client, p []byte, now time.Duration) {
 	switch {
 	case bytes.HasPrefix(p, []byte("42")):
-		if s.hear(c.who, p) {
+		if !s.hear(c.who, p) {
 			break
 		}
 		if at, ok := event.SentAt(p); ok {

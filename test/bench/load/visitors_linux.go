@@ -69,19 +69,20 @@ func (s *sockets) welcome(v *visitor, packet []byte) {
 	v.pid = answer.Pid
 }
 
-// hear takes an event of the product: its last argument is the offset. It returns
-// false for all others.
+// hear takes an event, and reports whether it is one that is counted: of the product
+// those of donations are, whose last argument is the offset; of others all.
 func (s *sockets) hear(v *visitor, packet []byte) bool {
 	if v.token == "" {
-		return false
+		return true
 	}
 	const end = `"]`
 	from := bytes.LastIndex(packet, []byte(`,"`))
 	if from < 0 || !bytes.HasSuffix(packet, []byte(end)) {
-		return true
+		return false
 	}
 	offset := packet[from+len(`,"`) : len(packet)-len(end)]
-	if bytes.HasPrefix(packet, []byte(`42["donation.`)) {
+	counts := bytes.HasPrefix(packet, []byte(`42["donation.`))
+	if counts {
 		v.heard++
 		if r := s.returns; r != nil {
 			if string(offset) <= v.offset {
@@ -94,7 +95,7 @@ func (s *sockets) hear(v *visitor, packet []byte) bool {
 		}
 	}
 	v.offset = string(offset)
-	return true
+	return counts
 }
 
 // left has a visitor come back, if that is what they do now.

@@ -11,15 +11,18 @@ func TestHear(t *testing.T) {
 		t.Errorf("CONNECT of a new visitor: %s", got)
 	}
 	s.welcome(v, []byte(`40{"sid":"a","pid":"p"}`))
-	for _, packet := range []string{
-		`42["feed.ready",{"position":"e-1a"},"e-1a"]`,
-		`42["donation.created",{"id":"x"},"e-2b"]`,
-		`42["server.draining",{"reconnectInMs":5}]`,
-		`42["donation.created",{"id":"x"},"e-2b"]`,
-		`42["donation.created",{"id":"y"},"e-3c"]`,
+	for _, tc := range []struct {
+		packet string
+		counts bool
+	}{
+		{`42["feed.ready",{"position":"e-1a"},"e-1a"]`, false},
+		{`42["donation.created",{"id":"x"},"e-2b"]`, true},
+		{`42["server.draining",{"reconnectInMs":5}]`, false},
+		{`42["donation.created",{"id":"x"},"e-2b"]`, true},
+		{`42["donation.created",{"id":"y"},"e-3c"]`, true},
 	} {
-		if !s.hear(v, []byte(packet)) {
-			t.Errorf("not heard: %s", packet)
+		if got := s.hear(v, []byte(tc.packet)); got != tc.counts {
+			t.Errorf("%s: counts %t", tc.packet, got)
 		}
 	}
 	s.welcome(v, []byte(`40{"sid":"a","pid":"p"}`))
@@ -32,7 +35,8 @@ func TestHear(t *testing.T) {
 	if w := s.visitor(); w.token != "two" {
 		t.Errorf("second token: %s", w.token)
 	}
-	if s.hear(new(visitor), []byte(`42["donation.created",{},"e-1a"]`)) {
-		t.Error("one without a token has heard an event of the product")
+	other := new(visitor) // of a server that is not the product
+	if !s.hear(other, []byte(`42["donation.created",{}]`)) || other.heard != 0 {
+		t.Errorf("one without a token: %+v", *other)
 	}
 }
