@@ -62,7 +62,10 @@ async function smaller(photo) {
     const bitmap = await createImageBitmap(photo);
     const scale = Math.min(1, MOST_PIXELS / Math.max(bitmap.width, bitmap.height));
     const canvas = el('canvas', { width: Math.round(bitmap.width * scale), height: Math.round(bitmap.height * scale) });
-    canvas.getContext('2d').drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    const pen = canvas.getContext('2d');
+    pen.fillStyle = '#fff'; // a JPEG can't be seen through
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.9));
     return blob && blob.size < photo.size ? new File([blob], 'photo.jpg', { type: blob.type }) : photo;
   } catch {
