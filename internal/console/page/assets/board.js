@@ -112,7 +112,16 @@ export function apply(name, data) {
     case 'donation.status.updated':
       patch(data, after(data));
       break;
+    case 'volunteer.assigned':
+      propose(data);
+      break;
   }
+}
+
+// propose shows to whom the claim before it proposed the trip, which that event does not say.
+function propose({ donationId, volunteerId }) {
+  const known = cards.get(donationId)?.donation;
+  if (known?.status === 'CLAIMED') put({ ...known, assignedVolunteerId: volunteerId });
 }
 
 const blank = { status: 'AVAILABLE', version: 1, claimedById: null, volunteerId: null, pickedUpBy: null, imageUrls: [] };
