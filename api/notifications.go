@@ -22,7 +22,7 @@ type Notification struct {
 	UserID     *string `json:"userId"`
 	Title      string  `json:"title"`
 	Message    string  `json:"message"`
-	Type       string  `json:"type" doc:"new_food_nearby, food_claimed, pickup_assigned, food_picked_up, delivery_confirmed, near_expiry, claim_released, donation_cancelled, donation_expired, badge_earned; there may be others."`
+	Type       string  `json:"type" doc:"new_food_nearby, food_claimed, pickup_assigned, food_picked_up, delivery_confirmed, near_expiry, claim_released, donation_cancelled, donation_expired, badge_earned, account_verified, ticket_answered; there may be others."`
 	Read       bool    `json:"read"`
 	CreatedAt  Time    `json:"createdAt"`
 	DonationID *string `json:"donationId"`

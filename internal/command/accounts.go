@@ -13,6 +13,7 @@ import (
 	"larder/internal/auth"
 	"larder/internal/donation"
 	"larder/internal/eventlog"
+	"larder/internal/notice"
 	"larder/internal/store"
 )
 
@@ -257,7 +258,10 @@ func (s *Service) administer(ctx context.Context, by By, what, id string,
 		if err != nil || record == "" {
 			return a, err
 		}
-		return a, saveAccount(ctx, tx, record, &a)
+		if err := saveAccount(ctx, tx, record, &a); err != nil || record != eventlog.TypeAccountVerified {
+			return a, err
+		}
+		return a, write(ctx, tx, a.UpdatedAt, nil, []notice.Notice{notice.Verified(a.ID)})
 	})
 	return a, err
 }

@@ -12,6 +12,7 @@ import (
 	"larder/internal/command"
 	"larder/internal/donation"
 	"larder/internal/eventlog"
+	"larder/internal/notice"
 	"larder/internal/store"
 )
 
@@ -202,6 +203,17 @@ func TestVerifyAndToggle(t *testing.T) {
 		wantErr(t, "verify "+name, err, tc.verify)
 		_, err = w.ToggleActive(w.ctx, command.By{AccountID: tc.by}, tc.target)
 		wantErr(t, "suspend "+name, err, tc.suspend)
+	}
+	// The NGO is told that it was verified, once.
+	w.add(account.NGO, "new")
+	w.change("new", func(a *account.Account) { a.Verified = false })
+	for range 2 {
+		if _, err := w.Verify(w.ctx, command.By{AccountID: "admin"}, "new"); err != nil {
+			t.Error(err)
+		}
+	}
+	if told := w.told("new"); types(told) != notice.TypeVerified || told[0].DonationID != "" {
+		t.Errorf("told %+v", told)
 	}
 	// A toggle that is repeated with its key toggles once.
 	by := command.By{AccountID: "admin", Key: "k"}

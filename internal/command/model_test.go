@@ -360,6 +360,11 @@ func (m *model) account(w wish, by *person) said {
 		Type: what, Subject: id,
 		Payload: map[string]any{"id": id, "role": target.Role, "verified": target.Verified, "active": target.Active},
 	})
+	if what == "account.verified" {
+		m.events = append(m.events, fact{
+			Type: "notification", To: id, Payload: map[string]any{"type": "account_verified", "userId": id, "donationId": nil, "read": false},
+		})
+	}
 	return said{ID: id, Verified: target.Verified, Active: target.Active}
 }
 

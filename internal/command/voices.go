@@ -11,6 +11,7 @@ import (
 	"larder/internal/account"
 	"larder/internal/auth"
 	"larder/internal/eventlog"
+	"larder/internal/notice"
 	"larder/internal/store"
 	"larder/internal/voice"
 )
@@ -179,7 +180,10 @@ func (s *Service) HandleTicket(ctx context.Context, by By, c TicketChange) (voic
 		if err := tx.UpdateTicket(ctx, k); err != nil || !answered {
 			return k, err
 		}
-		return k, appendAnswered(ctx, tx, k)
+		if err := appendAnswered(ctx, tx, k); err != nil {
+			return k, err
+		}
+		return k, write(ctx, tx, k.UpdatedAt, nil, notice.TicketAnswered(k.By.ID, by.AccountID, k.Status == voice.Resolved))
 	})
 	return k, err
 }

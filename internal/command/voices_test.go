@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"larder/internal/command"
 	"larder/internal/donation"
 	"larder/internal/eventlog"
+	"larder/internal/notice"
 	"larder/internal/store"
 	"larder/internal/voice"
 )
@@ -324,6 +326,23 @@ func TestTicketAnswered(t *testing.T) {
 	}
 	_, err = handle("admin", k.ID, voice.Resolved, nil)
 	wantCode(t, "resolved after it was closed", err, donation.CodeInvalidTransition)
+
+	var titles []string
+	for _, n := range w.told("ngo") {
+		if n.Type == notice.TypeTicketAnswered {
+			titles = append(titles, n.Title)
+		}
+	}
+	if want := []string{"Your request was resolved", "Your request was answered"}; !slices.Equal(titles, want) {
+		t.Errorf("the author was told %q, want %q", titles, want)
+	}
+	own, err := w.OpenTicket(w.ctx, command.By{AccountID: "admin"}, voice.TicketDraft{Subject: "s", Description: "d"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := handle("admin", own.ID, voice.Resolved, nil); err != nil || len(w.told("admin")) != 0 {
+		t.Errorf("of the answer to one's own: %v, told %+v", err, w.told("admin"))
+	}
 }
 
 // What the deleted asked goes with them; what they said about food stays.

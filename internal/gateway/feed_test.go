@@ -28,8 +28,8 @@ func TestFeedOfOneDonation(t *testing.T) {
 		if ready.User != (api.FeedUser{ID: bystander.ID, Role: "NGO"}) || ready.Recovered {
 			t.Errorf("feed.ready: %+v", ready)
 		}
-		// Nobody's feed shows these.
 		n.Patch("/admin/verify/"+bystander.ID, admin.Token, nil)
+		// Nobody's feed shows these.
 		n.Patch("/auth/profile", bystander.Token, map[string]string{"name": "Other"})
 		n.Post("/auth/register", "", map[string]string{"email": "n@example.org", "password": "secret", "name": "N", "role": "DONOR"})
 		n.Post("/donations", ngo.Token, testkit.Draft(nil)) // refused
@@ -45,7 +45,7 @@ func TestFeedOfOneDonation(t *testing.T) {
 
 		var got []string
 		position := ready.Position
-		for range 10 {
+		for range 11 {
 			e := next(t, d)
 			if e.Position() == "" || e.Position() == position {
 				t.Errorf("%s has position %q after %q", e.Name, e.Position(), position)
@@ -68,6 +68,7 @@ func TestFeedOfOneDonation(t *testing.T) {
 			got = append(got, fmt.Sprintf("%s %s %d %s>%s %s %s", e.Name, which, v.Version, v.PreviousStatus, v.Status, who, reason))
 		}
 		want := []string{
+			"notification  0 >  ", // that it was verified
 			"donation.created one 1 >AVAILABLE  ",
 			"notification  0 >  ", // of new food, as every NGO
 			"donation.claimed one 2 >CLAIMED ngo ",

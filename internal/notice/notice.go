@@ -25,6 +25,8 @@ const (
 	TypeCancelled      = "donation_cancelled"
 	TypeExpired        = "donation_expired"
 	TypeBadge          = "badge_earned"
+	TypeVerified       = "account_verified"
+	TypeTicketAnswered = "ticket_answered"
 )
 
 // Notice is what somebody is told.

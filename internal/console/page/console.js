@@ -90,7 +90,5 @@ impact.load();
 board.start();
 if (getToken()) board.load(); // at once, while the account is looked up and the feed connects
 account.start(onUser);
-// No event says that an NGO was verified: one that waits asks, and when it comes back to the page.
-const ask = () => account.waitsForVerification() && account.reload();
-addEventListener('focus', ask);
-setInterval(() => document.hidden || ask(), 5000);
+// Somebody who comes back to the page may have been verified meanwhile.
+addEventListener('focus', () => account.waitsForVerification() && account.reload());

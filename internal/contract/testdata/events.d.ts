@@ -324,8 +324,8 @@ export interface Notification {
   message: string;
   /**
    * new_food_nearby, food_claimed, pickup_assigned, food_picked_up, delivery_confirmed,
-   * near_expiry, claim_released, donation_cancelled, donation_expired, badge_earned; there may be
-   * others.
+   * near_expiry, claim_released, donation_cancelled, donation_expired, badge_earned,
+   * account_verified, ticket_answered; there may be others.
    */
   type: string;
   read: boolean;
