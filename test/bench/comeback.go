@@ -36,23 +36,10 @@ func measureComeBack(p *plan, dir string) error {
 
 func comeBack(p *plan, dir string, how syscall.Signal, round int) error {
 	s := &product{program: p.larder, dir: filepath.Join(dir, fmt.Sprintf("back-%d-%d", how, round)), accounts: p.accounts[len(p.accounts)-1]}
-	if err := s.prepare(); err != nil {
-		return err
-	}
 	r := new(rig)
 	defer r.stop()
-	var err error
-	if r.server, err = s.serve(); err != nil {
-		return err
-	}
-	donor, err := s.register("donor", "DONOR")
+	donor, err := s.fill(r, p, dir)
 	if err != nil {
-		return err
-	}
-	if r.load, err = (&bench{plan: p, programs: dir}).start("./load", "-addr", s.addr(), "-tokens", s.tokens()); err != nil {
-		return err
-	}
-	if _, err := r.connect(p.product); err != nil {
 		return err
 	}
 	total := heardBefore

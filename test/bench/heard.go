@@ -33,26 +33,11 @@ func measureHeard(p *plan, dir string) error {
 
 func hearRound(p *plan, dir string, round int) error {
 	s := &product{program: p.larder, dir: filepath.Join(dir, fmt.Sprintf("heard-%d", round)), accounts: p.accounts[len(p.accounts)-1]}
-	if err := s.prepare(); err != nil {
-		return err
-	}
 	r := new(rig)
 	defer r.stop()
-	var err error
-	if r.server, err = s.serve(); err != nil {
-		return err
-	}
-	donor, err := s.register("donor", "DONOR")
+	donor, err := s.fill(r, p, dir)
 	if err != nil {
 		return err
-	}
-	if r.load, err = (&bench{plan: p, programs: dir}).start("./load", "-addr", s.addr(), "-tokens", s.tokens()); err != nil {
-		return err
-	}
-	if in, err := r.connect(p.product); err != nil {
-		return err
-	} else if int(in["in"]) != p.product {
-		return fmt.Errorf("only %.0f clients got in", in["in"])
 	}
 	var got map[string]float64
 	for _, n := range []int{heardWarm, heardCount} {

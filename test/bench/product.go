@@ -214,6 +214,28 @@ func (s *product) post(path, token string, body, answer any) error {
 	return json.Unmarshal(got, answer)
 }
 
+// fill starts the server and, in another process, its clients, all of whom have to get
+// in. It returns the token of a donor.
+func (s *product) fill(r *rig, p *plan, programs string) (donor string, err error) {
+	if err := s.prepare(); err != nil {
+		return "", err
+	}
+	if r.server, err = s.serve(); err != nil {
+		return "", err
+	}
+	if donor, err = s.register("donor", "DONOR"); err != nil {
+		return "", err
+	}
+	if r.load, err = (&bench{plan: p, programs: programs}).start("./load", "-addr", s.addr(), "-tokens", s.tokens()); err != nil {
+		return "", err
+	}
+	in, err := r.connect(p.product)
+	if err == nil && int(in["in"]) != p.product {
+		err = fmt.Errorf("only %.0f clients got in", in["in"])
+	}
+	return donor, err
+}
+
 // serve starts the server in the folder of its data, where there is no .env, and
 // waits until it is ready.
 func (s *product) serve() (*process, error) {
