@@ -214,33 +214,33 @@ func saveAccount(ctx context.Context, tx *store.Tx, what string, a *account.Acco
 // Verify lets an NGO claim. It is the admin's word that the organisation exists;
 // a repetition changes nothing.
 func (s *Service) Verify(ctx context.Context, by By, id string) (account.Account, error) {
-	return s.administer(ctx, by, "verify", id, func(admin account.Actor, a *account.Account) (string, error) {
+	return s.administer(ctx, by, "verify", id, func(admin account.Actor, a *account.Account) (string, []notice.Notice, error) {
 		if err := account.Verify(admin, *a); err != nil || a.Verified {
-			return "", err
+			return "", nil, err
 		}
 		a.Verified = true
-		return eventlog.TypeAccountVerified, nil
+		return eventlog.TypeAccountVerified, []notice.Notice{notice.Verified(a.ID)}, nil
 	})
 }
 
 // ToggleActive suspends an account or takes its suspension back.
 func (s *Service) ToggleActive(ctx context.Context, by By, id string) (account.Account, error) {
-	return s.administer(ctx, by, "toggle active", id, func(admin account.Actor, a *account.Account) (string, error) {
+	return s.administer(ctx, by, "toggle active", id, func(admin account.Actor, a *account.Account) (string, []notice.Notice, error) {
 		if err := account.Suspend(admin, *a); err != nil {
-			return "", err
+			return "", nil, err
 		}
 		a.Active = !a.Active
 		if a.Active {
-			return eventlog.TypeAccountRestored, nil
+			return eventlog.TypeAccountRestored, nil, nil
 		}
-		return eventlog.TypeAccountSuspended, nil
+		return eventlog.TypeAccountSuspended, nil, nil
 	})
 }
 
 // administer runs an admin's change of another account. change returns the type
-// of the record, or nothing when there is nothing to do.
+// of the record, or nothing when there is nothing to do, and what is told of it.
 func (s *Service) administer(ctx context.Context, by By, what, id string,
-	change func(admin account.Actor, a *account.Account) (string, error),
+	change func(admin account.Actor, a *account.Account) (record string, told []notice.Notice, err error),
 ) (account.Account, error) {
 	a, _, err := execute(ctx, s, by, what, id, func(tx *store.Tx) (account.Account, error) {
 		admin, err := actor(ctx, tx, by.AccountID)
@@ -254,14 +254,14 @@ func (s *Service) administer(ctx context.Context, by By, what, id string,
 		if err != nil {
 			return a, err
 		}
-		record, err := change(admin.Actor(), &a)
+		record, told, err := change(admin.Actor(), &a)
 		if err != nil || record == "" {
 			return a, err
 		}
-		if err := saveAccount(ctx, tx, record, &a); err != nil || record != eventlog.TypeAccountVerified {
+		if err := saveAccount(ctx, tx, record, &a); err != nil {
 			return a, err
 		}
-		return a, write(ctx, tx, a.UpdatedAt, nil, []notice.Notice{notice.Verified(a.ID)})
+		return a, write(ctx, tx, a.UpdatedAt, nil, told)
 	})
 	return a, err
 }
