@@ -1,5 +1,6 @@
 // Package notice holds the rules of notifications: who is told what of a change of
-// a donation and of karma earned, and in which words.
+// a donation, of karma earned, and of what an admin did about an account or a ticket,
+// and in which words.
 //
 // The package is pure: an event goes in, notices come out. It has no clock, no
 // storage and no goroutine. Who is told is only who is concerned, and nobody is
