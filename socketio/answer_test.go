@@ -13,7 +13,7 @@ import (
 // after. S-21
 func TestOnAnswer(t *testing.T) {
 	eachTransport(t, func(t *testing.T, open func(*host) *peer) {
-		var second error
+		second := make(chan error, 2) // of the two questions that are answered
 		h := serve(t, quiet(), func(srv *socketio.Server) {
 			n := srv.Of("/")
 			socketio.OnAnswer(n, "ask", func(_ context.Context, s *socketio.Socket, req int, answer func(int) error) error {
@@ -21,7 +21,7 @@ func TestOnAnswer(t *testing.T) {
 					return errors.New("not that one")
 				}
 				err := errors.Join(s.Emit(event(t, "before")), answer(req+1), s.Emit(event(t, "after")))
-				second = answer(0)
+				second <- answer(0)
 				return err
 			})
 			n.OnError(func(context.Context, *socketio.Socket, socketio.Failure) json.RawMessage {
@@ -32,7 +32,7 @@ func TestOnAnswer(t *testing.T) {
 		p.connect("/", "")
 		p.send(`27["ask",3]`)
 		p.expect(`2["before"]`, `37[4]`, `2["after"]`)
-		if second == nil {
+		if <-second == nil {
 			t.Error("a second answer: got no error")
 		}
 		p.send(`2["ask",3]`) // nobody asks for an answer
