@@ -69,6 +69,9 @@ func moveIn(ctx context.Context, out io.Writer, cfg config.Config, from string, 
 		return err
 	}
 	defer source.Close()
+	if err := apart(ctx, source, cfg.DatabaseURL); err != nil {
+		return err
+	}
 	st, end, err := target(ctx, cfg, o.Apply)
 	if err != nil {
 		return err
@@ -92,6 +95,24 @@ func moveIn(ctx context.Context, out io.Writer, cfg config.Config, from string, 
 		return errReported
 	}
 	return nil
+}
+
+// apart makes sure that the old database is not this Larder's own: the settings of
+// both have the same names, and Larder's tables would be made beside the old ones.
+func apart(ctx context.Context, source *surplussync.DB, address string) error {
+	if strings.HasPrefix(address, "sqlite:") {
+		return nil
+	}
+	own, err := surplussync.Open(ctx, address)
+	if err != nil {
+		return fmt.Errorf("this Larder's own database: %w", err)
+	}
+	defer own.Close()
+	same, err := source.Same(ctx, own)
+	if err == nil && same {
+		err = errors.New("--from is this Larder's own database (DATABASE_URL, or DATABASE_HOST and POSTGRES_DB): give Larder another one, the old one stays as it is")
+	}
+	return err
 }
 
 // target opens this Larder's database. A dry run leaves no trace: where there is no

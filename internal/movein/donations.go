@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,6 +34,10 @@ func (m *mover) donations(ctx context.Context, tx *store.Tx, batch []*entry) (wr
 	if err != nil {
 		return false, err
 	}
+	awarded, err := tx.AwardsByDonation(ctx, ids...)
+	if err != nil {
+		return false, err
+	}
 	var drafts []eventlog.Draft
 	for _, e := range batch {
 		if !e.ok() {
@@ -44,24 +49,26 @@ func (m *mover) donations(ctx context.Context, tx *store.Tx, batch []*entry) (wr
 		}
 		l := &lot{donor: m.people[d.DonorID], claimer: m.people[d.ClaimedByID], delivered: d.Status == donation.Delivered}
 		m.lots[d.ID] = l
-		earned := m.earned(d)
-		for _, k := range earned {
-			m.people[k.AccountID].proven += k.Reason.Points()
-		}
 		if status, ok := known[d.ID]; ok {
 			l.delivered = l.delivered && status == donation.Delivered
 			if e.here(""); status != d.Status {
 				e.here(fmt.Sprintf("%s there, %s here", d.Status, status))
 			}
+			// What proves something there is what the ledger here has of it: the
+			// donation has had a life here since, and its time may be over.
+			m.prove(earned(d), func(a account.Award) bool { return slices.Contains(awarded[d.ID], a) })
 			continue
 		}
+		m.overdue(e, &d)
+		awards := earned(d)
+		m.prove(awards, func(account.Award) bool { return true })
 		if !m.Apply {
 			continue
 		}
 		if err := tx.InsertDonation(ctx, d); err != nil {
 			return wrote, err
 		}
-		for _, k := range earned {
+		for _, k := range awards {
 			if _, err := tx.AwardKarma(ctx, d.ID, k.Award, k.at); err != nil {
 				return wrote, err
 			}
@@ -220,11 +227,15 @@ func (m *mover) life(e *entry, d *donation.Donation) {
 	default:
 		e.refuse("its status is none of ours", string(status))
 	}
-	if (status == donation.Available || status == donation.Claimed) && !m.Now.Before(d.ExpiryTime) {
-		e.fix("its time was over: EXPIRED", string(status))
-		status, d.UpdatedAt = donation.Expired, d.ExpiryTime
-	}
 	d.Status = status
+}
+
+// overdue ends a donation that nobody has fetched in time.
+func (m *mover) overdue(e *entry, d *donation.Donation) {
+	if (d.Status == donation.Available || d.Status == donation.Claimed) && !m.Now.Before(d.ExpiryTime) {
+		e.fix("its time was over: EXPIRED", string(d.Status))
+		d.Status, d.UpdatedAt = donation.Expired, d.ExpiryTime
+	}
 }
 
 // nobody ends a donation that was marked as fetched or brought although nobody had
@@ -255,9 +266,18 @@ type points struct {
 	at time.Time
 }
 
+// prove counts the awards that are, or will be, in the ledger here.
+func (m *mover) prove(list []points, here func(account.Award) bool) {
+	for _, k := range list {
+		if here(k.Award) {
+			m.people[k.AccountID].proven += k.Reason.Points()
+		}
+	}
+}
+
 // earned is the karma that the rules of here give for a donation as it stands:
 // nothing for what came to nothing.
-func (m *mover) earned(d donation.Donation) (list []points) {
+func earned(d donation.Donation) (list []points) {
 	give := func(id string, why account.Reason, at time.Time) {
 		if id != "" {
 			list = append(list, points{account.Award{AccountID: id, Reason: why}, at})

@@ -22,6 +22,7 @@ import (
 	"larder/internal/eventlog"
 	"larder/internal/movein"
 	"larder/internal/store"
+	"larder/internal/store/surplussync"
 	"larder/internal/testkit"
 	"larder/internal/testkit/pgtest"
 )
@@ -131,7 +132,7 @@ func moveIn(t *testing.T, database string) {
 
 	// A second run changes nothing, not even the epoch.
 	again, code := larder(t, env, "import", "--apply", "--admins", "boss@EXAMPLE.org")
-	if code != 1 || !strings.Contains(again, "donations             0        0        7        0        2") {
+	if code != 1 || !strings.Contains(again, "donations             0        0        7        0        2") || strings.Contains(again, "no admin there has that e-mail") {
 		t.Errorf("a second run: exit code %d\n%s", code, again)
 	}
 	if got := check(t, database); got != epoch {
@@ -378,6 +379,68 @@ func live(t *testing.T, database, epoch string, old *sql.DB, env map[string]stri
 	}
 }
 
+// What happens here after an import proves nothing of what was there: a later run
+// finds the same karma, and adds what came since.
+func TestLaterRunsKeepKarma(t *testing.T) {
+	from, old := oldDatabase(t)
+	do(t, old, `UPDATE "user" SET "karmaPoints" = 300`) // more than all that their donations prove
+	st, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "larder.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	if _, err := st.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	run := func(now time.Time) {
+		t.Helper()
+		source, err := surplussync.Open(t.Context(), from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer source.Close()
+		if _, err := movein.Run(t.Context(), source, st, movein.Options{Apply: true, Zone: time.UTC, Now: now}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	karma := func(when, id string, want int) {
+		t.Helper()
+		err := st.View(t.Context(), func(tx *store.Tx) error {
+			got, err := tx.Karma(t.Context(), id)
+			if got != want {
+				t.Errorf("%s: karma of %s is %d, want %d", when, id, got, want)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(at)
+	karma("moved in", u("01"), 300)
+	karma("moved in", u("02"), 300)
+	err = st.Update(t.Context(), func(tx *store.Tx) error { // d(2), claimed by u(2), is delivered; d(3) is released
+		for _, a := range []account.Award{{AccountID: u("01"), Reason: account.ReasonDonate}, {AccountID: u("02"), Reason: account.ReasonNGODelivery}} {
+			if _, err := tx.AwardKarma(t.Context(), d("02"), a, at); err != nil {
+				return err
+			}
+		}
+		return tx.TakeKarmaBack(t.Context(), []account.Reason{account.ReasonClaim}, d("03"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for when, now := range map[string]time.Time{"a second run": at, "a run when their time is over": at.AddDate(90, 0, 0)} {
+		run(now)
+		karma(when, u("01"), 330)
+		karma(when, u("02"), 310)
+	}
+	do(t, old, `UPDATE "user" SET "karmaPoints" = 340`)
+	run(at.AddDate(90, 0, 0))
+	karma("something happened there", u("01"), 370)
+}
+
 // A database that is none of theirs, one that lacks what can be done without, and
 // command lines that make no sense.
 func TestOddSources(t *testing.T) {
@@ -424,6 +487,14 @@ ALTER TABLE "user" RENAME TO people`)
 		if out, code := larder(t, env, args...); code != 2 {
 			t.Errorf("larder %q: exit code %d, want 2\n%s", args, code, out)
 		}
+	}
+	out, code = larder(t, map[string]string{"DATA_DIR": t.TempDir(), "DATABASE_URL": from}, "import", "--from", from, "--apply")
+	if code != 1 || !strings.Contains(out, "--from is this Larder's own database") {
+		t.Errorf("into the old database itself: %d %s", code, out)
+	}
+	var tables int
+	if err := db.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM information_schema.tables WHERE table_name = 'accounts' AND table_schema = current_schema()`).Scan(&tables); err != nil || tables != 0 {
+		t.Errorf("into the old database itself: %d tables of ours are there, %v", tables, err)
 	}
 	out, code = larder(t, env, "import", "--from", "postgres://u:s3cret@127.0.0.1:1/x")
 	if code != 1 || strings.Contains(out, "s3cret") {

@@ -38,7 +38,9 @@ func (m *mover) users(ctx context.Context, tx *store.Tx, batch []*entry) (wrote 
 		if a, ok := known[e.id]; ok {
 			e.here("")
 			m.people[e.id] = &person{Account: a, oldKarma: old}
-			m.admins[account.EmailKey(a.Email)] = m.admins[account.EmailKey(a.Email)] || a.Role == account.Admin
+			if key := account.EmailKey(a.Email); a.Role == account.Admin && m.named(key) {
+				m.admins[key] = true
+			}
 			continue
 		}
 		a, hash := m.user(e)
@@ -145,14 +147,20 @@ func (m *mover) email(ctx context.Context, tx *store.Tx, e *entry, a *account.Ac
 	return nil
 }
 
+// named says whether the operator has named the e-mail of that key.
+func (m *mover) named(key string) bool {
+	_, named := m.admins[key]
+	return named
+}
+
 // admin keeps an admin whom the operator has named, and makes a donor of any other:
 // whoever registered there could make himself one.
 func (m *mover) admin(e *entry, a *account.Account) {
 	if a.Role != account.Admin {
 		return
 	}
-	if _, named := m.admins[account.EmailKey(a.Email)]; named {
-		m.admins[account.EmailKey(a.Email)] = true
+	if key := account.EmailKey(a.Email); m.named(key) {
+		m.admins[key] = true
 		return
 	}
 	a.Role = account.Donor

@@ -62,6 +62,23 @@ func (t *Tx) StatusesByID(ctx context.Context, ids ...string) (map[string]donati
 	}, `SELECT id, status FROM donations WHERE id IN (`+marks+`)`, args...)
 }
 
+// AwardsByDonation returns what the ledger has of each of the donations with those
+// ids, also what was taken back.
+func (t *Tx) AwardsByDonation(ctx context.Context, ids ...string) (map[string][]account.Award, error) {
+	found := map[string][]account.Award{}
+	if len(ids) == 0 {
+		return found, nil
+	}
+	marks, args := places(ids)
+	return found, t.each(ctx, func(row scanner) error {
+		var id string
+		var a account.Award
+		err := row.Scan(&id, &a.AccountID, &a.Reason)
+		found[id] = append(found[id], a)
+		return err
+	}, `SELECT donation_id, account_id, reason FROM karma WHERE donation_id IN (`+marks+`)`, args...)
+}
+
 // ImportKarma writes down the karma that an account brought along beyond what its
 // donations prove, instead of what was written down so before, and says whether
 // that changed anything. It is the one row of the ledger without a donation.

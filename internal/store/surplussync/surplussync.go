@@ -127,6 +127,19 @@ func (d *DB) Close() error {
 	return d.db.Close()
 }
 
+// Same says whether other reads the same database, and would find its tables at the
+// same place.
+func (d *DB) Same(ctx context.Context, other *DB) (bool, error) {
+	var names [2]string
+	for i, db := range []*DB{d, other} {
+		err := db.tx.QueryRowContext(ctx, `SELECT concat_ws(' ', pg_postmaster_start_time(), current_database(), current_schema())`).Scan(&names[i])
+		if err != nil {
+			return false, fmt.Errorf("find out which database it is: %w", err)
+		}
+	}
+	return names[0] == names[1], nil
+}
+
 // look finds out which tables and columns there are.
 func (d *DB) look(ctx context.Context) error {
 	rows, err := d.tx.QueryContext(ctx, `SELECT table_name, column_name, data_type FROM information_schema.columns
