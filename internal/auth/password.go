@@ -31,13 +31,17 @@ const (
 	MaxPassword       = 256
 )
 
+// noBcrypt is the bcrypt hash of nothing that can be typed, at the cost that the
+// backends have from which accounts are brought in (SurplusSync, ADR 0018).
+const noBcrypt = "$2a$10$....................................................."
+
 // hashing bounds how many passwords are worked on at once, for their memory.
 const hashing = 2
 
 // Passwords hashes and verifies passwords.
 type Passwords struct {
 	slots chan struct{}
-	dummy string // verified when there is no account, so that both cost the same
+	dummy string // verified for the sake of the time that it takes, as noBcrypt is
 }
 
 // NewPasswords returns a Passwords.
@@ -68,32 +72,48 @@ func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 }
 
 // Verify says whether the password is that of the hash, argon2id or bcrypt, and
-// whether the hash should be made anew. With an empty hash it does the same work
-// and says no.
+// whether the hash should be made anew. Whatever it says no to costs the same, also
+// an empty hash, so that nobody learns from the time which e-mails have an account,
+// or one that was brought in.
 func (p *Passwords) Verify(ctx context.Context, hash, password string) (ok, outdated bool, err error) {
 	if err := p.acquire(ctx); err != nil {
 		return false, false, err
 	}
 	defer func() { <-p.slots }()
 	if strings.HasPrefix(hash, "$2") {
-		// bcrypt reads 72 bytes; its own check of longer ones would be an error.
-		err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)[:min(len(password), 72)])
-		if errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
-			return false, false, nil
+		if ok, err = matchesBcrypt(hash, password); ok || err != nil {
+			return ok, true, err
 		}
-		return err == nil, true, err
+		_, _, err = matchesArgon(p.dummy, password)
+		return false, false, err
 	}
 	known := hash != ""
 	if !known {
 		hash = p.dummy
 	}
+	if ok, outdated, err = matchesArgon(hash, password); ok && known || err != nil {
+		return ok, outdated, err
+	}
+	_, err = matchesBcrypt(noBcrypt, password)
+	return false, false, err
+}
+
+func matchesBcrypt(hash, password string) (bool, error) {
+	// bcrypt reads 72 bytes; its own check of longer ones would be an error.
+	err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)[:min(len(password), 72)])
+	if errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func matchesArgon(hash, password string) (ok, outdated bool, err error) {
 	salt, key, params, err := decodeArgon(hash)
 	if err != nil {
 		return false, false, err
 	}
 	got := argon2.IDKey([]byte(password), salt, params.time, params.memory, params.threads, uint32(len(key)))
-	ok = subtle.ConstantTimeCompare(got, key) == 1 && known
-	return ok, params != argonParams{argonMemory, argonTime, argonThreads}, nil
+	return subtle.ConstantTimeCompare(got, key) == 1, params != argonParams{argonMemory, argonTime, argonThreads}, nil
 }
 
 type argonParams struct {
