@@ -213,6 +213,14 @@ func TestSlowloris(t *testing.T) {
 				t.Errorf("body without an end: got %v, %v", resp, err)
 			}
 		})
+		wg.Go(func() { // a body that never comes, which nobody would read
+			c := a.tcp()
+			_, _ = io.WriteString(c, "POST /engine.io/?EIO=4&transport=polling&sid=unknown HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+			if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 400 {
+				t.Errorf("body that never comes: got %v, %v", resp, err)
+			}
+			_, _ = io.Copy(io.Discard, c)
+		})
 		w := a.connect()
 		wg.Go(func() {
 			frame := wire.Frame{Op: ws.OpText, Payload: []byte("4" + strings.Repeat("x", 300))}.Bytes()

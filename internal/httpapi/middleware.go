@@ -22,9 +22,14 @@ type requestInfo struct {
 	base    string // where the client reaches this server
 }
 
-// answerTime bounds how long a client may take for its answer. Held polls and
-// WebSockets set deadlines of their own.
-const answerTime = time.Minute
+const (
+	// answerTime bounds how long a client may take for its answer, and for its body.
+	// Held polls, WebSockets and forms set deadlines of their own.
+	answerTime = time.Minute
+	// restTime bounds how long what nobody has read of a body is waited for: the
+	// server takes it in before it answers.
+	restTime = 5 * time.Second
+)
 
 type infoKey struct{}
 
@@ -38,7 +43,14 @@ func infoFrom(ctx context.Context) requestInfo {
 func Edge(next http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info := requestInfo{id: rand.Text()[:16], address: clientAddress(r.RemoteAddr), rfc9457: wantsProblem(r.Header.Get("Accept")), base: baseOf(r)}
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime)) // an error: w has no connection
+		control := http.NewResponseController(w)
+		_ = control.SetWriteDeadline(time.Now().Add(answerTime)) // an error: w has no connection
+		// Without a body there is nothing to wait for, and the end of a reading would
+		// be the end of a held request.
+		body := r.ContentLength != 0
+		if body {
+			_ = control.SetReadDeadline(time.Now().Add(answerTime))
+		}
 		h := w.Header()
 		h.Set("X-Request-Id", info.id)
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -55,6 +67,9 @@ func Edge(next http.Handler, log *slog.Logger) http.Handler {
 				if sw.status == 0 {
 					WriteError(sw, r, api.NewError(500, api.CodeInternal, "Something went wrong on our side"))
 				}
+			}
+			if body {
+				_ = control.SetReadDeadline(time.Now().Add(restTime))
 			}
 			log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request_id", info.id),
 				slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", sw.status),

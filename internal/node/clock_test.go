@@ -1,7 +1,9 @@
 package node_test
 
 import (
+	"bufio"
 	"errors"
+	"io"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -136,6 +138,44 @@ func TestTokenExpiresOnTheNodesClock(t *testing.T) {
 		<-time.After(n.Config.JWTTTL)
 		if e := testkit.Must[api.Error](n, n.Get("/auth/profile", u.Token), 401); e.Code != api.CodeTokenExpired {
 			t.Errorf("got %s, want token_expired", e.Code)
+		}
+	})
+}
+
+// Whoever announces a body and sends none gets an answer, and is let go of.
+func TestBodyThatNeverComes(t *testing.T) {
+	bubble(t, func(t *testing.T, n *testkit.Node) {
+		donor := n.User(account.Donor)
+		for request, tc := range map[string]struct {
+			header string
+			status int
+		}{
+			"GET /livez":          {"", 200},
+			"POST /nothing":       {"", 404},
+			"POST /donations":     {"", 401},
+			"PATCH /auth/profile": {"Content-Type: application/json\r\nAuthorization: Bearer " + donor.Token + "\r\n", 408},
+			"POST /socket.io/?EIO=4&transport=polling&sid=nobody": {"", 400},
+		} {
+			c, err := n.Dial(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			_, err = io.WriteString(c, request+" HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"+tc.header+"\r\n")
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil || r.StatusCode != tc.status {
+				t.Errorf("%s: got %v, %v, want %d", request, r, err, tc.status)
+			}
+			if _, err := io.Copy(io.Discard, c); err != nil {
+				t.Errorf("%s: the connection stays: %v", request, err)
+			}
+			if d := time.Since(start); d > 11*time.Second {
+				t.Errorf("%s: let go after %v", request, d)
+			}
+			c.Close()
 		}
 	})
 }
