@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -175,23 +176,26 @@ type listener struct {
 }
 
 // narrow changes the view of a live client (P-23). The client hears nothing while
-// the snapshot is read. Then, at one moment of the stream, it gets what happened
-// meanwhile that a snapshot does not show, the snapshot, and what has happened
-// since, as the new view shows it: no hole, no overlap. It fails with the old view in place, and
-// what was paused made up for.
+// the snapshot is read and save keeps the view. Then, at one moment of the stream, it
+// gets what happened meanwhile that a snapshot does not show, the snapshot, and what
+// has happened since, as the new view shows it: no hole, no overlap.
+//
+// It fails with the old view in place, and what was paused made up for. With errUnsure
+// nobody knows which view a client that comes back will find, so it has to begin anew.
 func (g *Gateway) narrow(ctx context.Context, l listener, view, old feed.View, save func(context.Context) error) error {
 	var from eventlog.Position
 	g.fan.Enter(func(pos eventlog.Position) { from = pos; l.pause() })
-	var snap query.Snapshot
-	err := save(ctx)
-	if err == nil {
-		snap, err = g.queries.Snapshot(ctx, view)
-	}
+	snap, err := g.queries.Snapshot(ctx, view)
 	if err == nil {
 		err = g.fan.Reach(ctx, snap.Position)
 	}
 	if err == nil && snap.Position.Epoch != from.Epoch {
 		err = errGap
+	}
+	if err == nil { // last, so that what is kept is what is heard
+		if err = save(ctx); errors.Is(err, store.ErrUnavailable) {
+			err = fmt.Errorf("%w: %w", errUnsure, err)
+		}
 	}
 	if err != nil {
 		view, snap.Position = old, from
@@ -221,6 +225,10 @@ func (g *Gateway) narrow(ctx context.Context, l listener, view, old feed.View, s
 	return err
 }
 
-// errOvertaken is a client whose snapshot took so long that the ring has passed
-// it: it has to come back and resume.
-var errOvertaken = fmt.Errorf("%w: the feed went on too far meanwhile", store.ErrUnavailable)
+// Ends of narrow after which a client has to begin anew.
+var (
+	// errOvertaken: the snapshot took so long that the ring has passed it.
+	errOvertaken = fmt.Errorf("%w: the feed went on too far meanwhile", store.ErrUnavailable)
+	// errUnsure: the new view was kept, or not.
+	errUnsure = errors.New("whether the view is kept is unknown")
+)

@@ -14,9 +14,9 @@ import (
 	"larder/socketio"
 )
 
-// reasonOvertaken is what OnDisconnect and the log hear of a socket whose
-// snapshot took too long.
-const reasonOvertaken engineio.Reason = "feed overtaken"
+// reasonView is what OnDisconnect and the log hear of a socket that may be kept with
+// another view than its client has: it can't be recovered.
+const reasonView engineio.Reason = "view unsure"
 
 // subscribe narrows the feed of a socket and answers with a snapshot (P-23).
 func (g *Gateway) subscribe(ctx context.Context, s *socketio.Socket, req api.FeedSubscribe, answer func(api.FeedSubscribed) error) error {
@@ -47,8 +47,8 @@ func (g *Gateway) subscribe(ctx context.Context, s *socketio.Socket, req api.Fee
 	}, view, old, func(ctx context.Context) error {
 		return g.commands.NarrowFeed(ctx, who.ID, s.ID(), view)
 	})
-	if errors.Is(err, errOvertaken) {
-		s.Close(reasonOvertaken)
+	if errors.Is(err, errOvertaken) || errors.Is(err, errUnsure) {
+		s.Close(reasonView)
 	}
 	g.recheck(ctx, ticketOf(s), socketBearer{s}) // what happened to the account meanwhile was told to those in its room
 	return err

@@ -2,11 +2,14 @@ package gateway_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -320,4 +323,64 @@ func holds(v feed.View, d donation.Donation) bool {
 	return (v.Area == nil || geo.Distance(v.Area.Lat, v.Area.Lng, d.Latitude, d.Longitude) <= v.Area.RadiusKm) &&
 		(len(v.Statuses) == 0 || slices.Contains(v.Statuses, d.Status)) &&
 		(len(v.FoodTypes) == 0 || slices.Contains(v.FoodTypes, food))
+}
+
+// What a view that can't be had leaves behind: the old one, also for a socket that
+// comes back. When it is not known which is kept, the socket does not come back: P-23.
+func TestViewThatFails(t *testing.T) {
+	for name, tc := range map[string]struct {
+		sql    string
+		closed bool
+	}{
+		"no snapshot": {`UPDATE donations SET quantity = 'much'`, false},
+		"not kept":    {`DROP TABLE views`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := testkit.Start(t, testkit.Options{})
+			donor, u := n.User(account.Donor), n.User(account.Admin) // who is told of nothing else
+			n.Donate(donor, nil)
+			s, _, err := n.TryWatch(t.Context(), u)
+			if err != nil {
+				t.Fatal(err)
+			}
+			db, err := sql.Open("sqlite", strings.TrimPrefix(n.Config.DatabaseURL, "sqlite:"))
+			if err == nil {
+				_, err = db.ExecContext(t.Context(), tc.sql)
+				err = errors.Join(err, db.Close())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Emit(1, api.EventFeedSubscribe, api.FeedSubscribe{FoodTypes: []string{"another"}}); err != nil {
+				t.Fatal(err)
+			}
+			if tc.closed {
+				if e, err := s.Next(); err == nil {
+					t.Errorf("a view that may be kept: got %s %s, want the end", e.Name, e.Data)
+				}
+			} else {
+				for _, want := range []string{api.EventException, ""} { // and the ack
+					if e, err := s.Next(); err != nil || e.Name != want {
+						t.Fatalf("a view that can't be had: got %s %s, %v", e.Name, e.Data, err)
+					}
+				}
+				live := n.Donate(donor, nil)
+				if d := testkit.Expect[api.DonationCreated](n, s, api.EventDonationCreated); d.ID != live.ID {
+					t.Errorf("live: got %+v, want %s", d, live.ID)
+				}
+				s.Abort()
+			}
+			missed := n.Donate(donor, nil)
+			b, ready, err := back(t.Context(), n, u, s.PID, s.Offset)
+			if err != nil || ready.Recovered == tc.closed || tc.closed && ready.Reason != "ended" {
+				t.Fatalf("back: got %+v, %v", ready, err)
+			}
+			if !tc.closed {
+				if d := testkit.Expect[api.DonationCreated](n, b, api.EventDonationCreated); d.ID != missed.ID {
+					t.Errorf("missed: got %+v, want %s", d, missed.ID)
+				}
+			}
+			b.Abort()
+		})
+	}
 }

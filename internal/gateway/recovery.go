@@ -96,9 +96,9 @@ func (r *recovery) Find(_ context.Context, s *socketio.Socket, pid, offset strin
 }
 
 // Left implements socketio.Recovery.
-func (r *recovery) Left(s *socketio.Socket, _ string, _ engineio.Reason, final bool) {
+func (r *recovery) Left(s *socketio.Socket, _ string, why engineio.Reason, final bool) {
 	r.g.fan.Views.Forget(s) // it may have gone before OnConnect, and then OnDisconnect is not called
-	if !final {
+	if !final && why != reasonView {
 		return
 	}
 	r.mu.Lock()
