@@ -224,7 +224,7 @@ func (g *Gateway) resume(ctx context.Context, s *socketio.Socket, req api.FeedRe
 // failed tells a client that its message failed, as event and as ack (P-21).
 func (g *Gateway) failed(_ context.Context, s *socketio.Socket, f socketio.Failure) json.RawMessage {
 	var data json.RawMessage
-	if len(f.Args.Values) > 0 && f.Event != api.EventAuthRefresh { // no token is repeated
+	if len(f.Args.Values) > 0 {
 		data = f.Args.Values[0]
 	}
 	ex := g.exception(f.Event, data, f.Err)
@@ -254,7 +254,7 @@ func (g *Gateway) exception(pattern string, data json.RawMessage, err error) api
 	case internal:
 		g.log.Error("message failed", "event", pattern, "err", err)
 	}
-	if len(data) > maxEcho {
+	if len(data) > maxEcho || pattern == api.EventAuth || pattern == api.EventAuthRefresh { // no token is repeated
 		data = nil
 	}
 	ex := api.Exception{Status: "error", Message: e.Message.String(), Code: e.Code, Cause: api.Cause{Pattern: pattern, Data: data}}
