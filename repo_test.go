@@ -74,7 +74,7 @@ var may = map[string][]string{
 		"internal/feed", "internal/problem", "internal/query", "internal/store", "socketio",
 	},
 	"internal/httpapi": {
-		"api", "internal/account", "internal/auth", "internal/command", "internal/contract", "internal/donation", "internal/geo", "internal/media", "internal/problem", "internal/public", "internal/query", "internal/voice",
+		"api", "engineio", "internal/account", "internal/auth", "internal/command", "internal/contract", "internal/donation", "internal/geo", "internal/media", "internal/problem", "internal/public", "internal/query", "internal/voice",
 	},
 
 	// Around it.

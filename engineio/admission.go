@@ -67,9 +67,9 @@ func (srv *Server) releaseLocked(address string) {
 	}
 }
 
-// addressOf is the default of Config.Address. One host of IPv6 has as many
-// addresses as it likes, but all of them in one /64.
-func addressOf(r *http.Request) string {
+// AddressOf is the default of Config.Address: that of the connection, of IPv6 its
+// /64, because one host has as many addresses as it likes, but all of them in there.
+func AddressOf(r *http.Request) string {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr // no IP: a socket of the system, or a test

@@ -100,7 +100,7 @@ func (c Config) withDefaults() Config {
 	c.QueueAge = cmp.Or(c.QueueAge, 10*time.Second)
 	c.MaxQueued = cmp.Or(c.MaxQueued, 256<<20)
 	if c.Address == nil {
-		c.Address = addressOf
+		c.Address = AddressOf
 	}
 	if c.Compression != nil {
 		c.Compression = &Compression{

@@ -55,9 +55,6 @@ func (srv *Server) Addresses() int {
 	return len(srv.unaccepted)
 }
 
-// AddressOf is the default of Config.Address.
-var AddressOf = addressOf
-
 // Requests returns how many requests are being served.
 func (srv *Server) Requests() int {
 	srv.mu.Lock()

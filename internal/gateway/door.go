@@ -69,36 +69,42 @@ type door struct {
 
 	mu      sync.Mutex // guards the fields below
 	closed  bool
-	strange int                 // connections without an identity yet
+	strange map[string]int      // connections that have shown no token yet, of an address
 	all     map[client]struct{} // every open connection
 	live    map[client]struct{} // those in the stream
 }
 
 func (d *door) init(g *Gateway) {
-	d.g, d.all, d.live = g, map[client]struct{}{}, map[client]struct{}{}
+	d.g, d.strange, d.all, d.live = g, map[string]int{}, map[client]struct{}{}, map[client]struct{}{}
 }
 
 // admit takes a client in, or says why not. Whoever is admitted is counted in
-// wait, and as strange until known is called.
-func (d *door) admit(c client) error {
+// wait. A stranger, who has shown no token, gives his address, and counts as one
+// there until known is called; it is empty for all others.
+func (d *door) admit(c client, stranger string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed || d.g.draining.Load() {
 		return errDraining
 	}
-	if d.strange >= maxUnauthenticated {
-		return api.NewError(http.StatusTooManyRequests, api.CodeRateLimited, "Too many connections without a token")
+	if stranger != "" {
+		if d.strange[stranger] >= maxStrangers {
+			return api.NewError(http.StatusTooManyRequests, api.CodeRateLimited, "Too many connections without a token")
+		}
+		d.strange[stranger]++
 	}
-	d.strange++
 	d.all[c] = struct{}{}
 	d.wait.Add(1)
 	return nil
 }
 
-func (d *door) known() {
+// known ends the counting of a stranger.
+func (d *door) known(stranger string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.strange--
+	if d.strange[stranger]--; d.strange[stranger] <= 0 {
+		delete(d.strange, stranger)
+	}
 }
 
 func (d *door) join(c client) {

@@ -27,8 +27,9 @@ const (
 	// plainSilence is when it is given up.
 	plainPing    = 25 * time.Second
 	plainSilence = 45 * time.Second
-	// maxUnauthenticated bounds plain WebSockets that have shown no token yet.
-	maxUnauthenticated = 1000
+	// maxStrangers bounds the plain WebSockets of one address that have shown no token
+	// yet (P-41).
+	maxStrangers = 1000
 )
 
 // Close codes of the IANA registry that package ws does not name.
@@ -73,13 +74,17 @@ func (g *Gateway) ServePlainWebSocket(w http.ResponseWriter, r *http.Request) er
 	// back; the connection outlives the request's context.
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	c := newPlainConn(g, conn, ahead, cancel)
-	if err := g.own.admit(c); err != nil {
+	stranger := ""
+	if token == "" {
+		stranger = engineio.AddressOf(r)
+	}
+	if err := g.own.admit(c, stranger); err != nil {
 		c.turnAway(err)
 		return nil
 	}
 	go func() {
 		defer g.own.wait.Done()
-		c.serve(ctx, token, want)
+		c.serve(ctx, token, stranger, want)
 	}()
 	return nil
 }
@@ -220,7 +225,6 @@ func (c *plainConn) answer(ctx context.Context, id auth.Identity, msg []byte) {
 			return
 		}
 		until, err := c.g.refresh(ctx, c.at.ticket, c, req)
-		f.Data = nil // what failed is repeated to the client: not its token
 		if err != nil {
 			c.except(f, err)
 			return

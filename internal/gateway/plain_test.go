@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -214,18 +215,65 @@ func TestPlainOrigin(t *testing.T) {
 	}
 }
 
-// Connections without a token are bounded; one more is told to come back: P-35.
+// Connections without a token are bounded for each address; one more is told to come
+// back, and nobody notices who has a token or comes from elsewhere: P-35, P-41.
 func TestPlainStrangersAreBounded(t *testing.T) {
-	bubble(t, func(t *testing.T, n *testkit.Node) {
+	synctest.Test(t, func(t *testing.T) {
+		network := wire.Listen()
+		n := testkit.Start(t, testkit.Options{Network: network})
 		for range 1000 {
 			p := n.Plain("", nil)
 			go func() { _, _ = io.Copy(io.Discard, p.Conn) }()
 		}
 		synctest.Wait() // a client has its 101 a little before it is counted
-		p := n.Plain("", nil)
-		wantRefused(t, n, p, api.CodeRateLimited, 1013)
+		wantRefused(t, n, n.Plain("", nil), api.CodeRateLimited, 1013)
+		token := n.User(account.Donor).Token
+		testkit.Expect[api.FeedReady](n, n.Plain("", testkit.Bearer(token)), api.EventFeedReady)
+		first := func(p *testkit.Plain) {
+			t.Helper()
+			if err := p.Text(`{"event":"auth","data":{"token":"` + token + `"}}`); err != nil {
+				t.Fatal(err)
+			}
+			testkit.Expect[api.FeedReady](n, p, api.EventFeedReady)
+		}
+		elsewhere, err := wire.DialWebSocket(t.Context(), network.DialFrom(netip.MustParseAddrPort("192.0.2.7:1")), "/donations", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first(&testkit.Plain{WebSocket: elsewhere})
+		elsewhere.Abort()
 		<-time.After(10 * time.Second) // the others were given up meanwhile
-		p = n.Plain("", testkit.Bearer(n.User(account.Donor).Token))
+		first(n.Plain("", nil))
+	})
+}
+
+// No token comes back in an exception, however it was sent: ADR 0011.
+func TestNoTokenIsRepeated(t *testing.T) {
+	bubble(t, func(t *testing.T, n *testkit.Node) {
+		const secret = "SECRET-TOKEN"
+		u := n.User(account.Admin)
+		p := n.Plain("", testkit.Bearer(u.Token))
 		testkit.Expect[api.FeedReady](n, p, api.EventFeedReady)
+		for _, name := range []string{api.EventAuth, api.EventAuthRefresh} {
+			for _, rest := range []string{`"data":"` + secret + `"`, `"id":true,"data":{"token":"` + secret + `"}`, `"data":{"token":"` + secret + `"}`} {
+				if err := p.Text(`{"event":"` + name + `",` + rest + `}`); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		s, _ := n.Watch(u)
+		for i, data := range []any{secret, map[string]any{"token": secret}, map[string]any{"token": []string{secret}}} {
+			if err := s.Emit(i, api.EventAuthRefresh, data); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for d, answers := range map[door]int{plain{p}: 4, s: 6} {
+			for range answers {
+				e, err := d.Next()
+				if err != nil || strings.Contains(string(e.Data), secret) {
+					t.Errorf("got %s %s, %v", e.Name, e.Data, err)
+				}
+			}
+		}
 	})
 }

@@ -74,12 +74,13 @@ func newPlainConn(g *Gateway, conn net.Conn, ahead []byte, cancel context.Cancel
 	return c
 }
 
-// serve is the reader: identify, enter the stream, then answer until the end.
-func (c *plainConn) serve(ctx context.Context, token string, want wish) {
+// serve is the reader: identify, enter the stream, then answer until the end. token is
+// that of the request; stranger is whom the connection counts for without one.
+func (c *plainConn) serve(ctx context.Context, token, stranger string, want wish) {
 	defer c.g.own.forget(c)
 	defer c.cancel(errClosed)
 	id, ok := c.identify(ctx, token)
-	c.g.own.known()
+	c.g.own.known(stranger)
 	if !ok {
 		c.finish()
 		return

@@ -56,13 +56,12 @@ func (g *Gateway) ServeEventStream(w http.ResponseWriter, r *http.Request) error
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(errClosed)
 	c := &eventStream{g: g, w: w, rc: http.NewResponseController(w), cancel: cancel, wake: make(chan struct{}, 1)}
-	if err := g.own.admit(c); err != nil {
+	if err := g.own.admit(c, ""); err != nil {
 		return err
 	}
 	defer g.own.wait.Done()
 	defer g.own.forget(c)
 	id, err := g.auth.Authenticate(ctx, r.Header.Get("Authorization"))
-	g.own.known()
 	if err != nil {
 		return err
 	}

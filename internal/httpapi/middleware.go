@@ -4,14 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"larder/api"
+	"larder/engineio"
 )
 
 // requestInfo is what handlers know of their request beyond its content.
@@ -42,7 +41,7 @@ func infoFrom(ctx context.Context) requestInfo {
 // line, and a clear answer for panics. Mux answers unknown paths.
 func Edge(next http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		info := requestInfo{id: rand.Text()[:16], address: clientAddress(r.RemoteAddr), rfc9457: wantsProblem(r.Header.Get("Accept")), base: baseOf(r)}
+		info := requestInfo{id: rand.Text()[:16], address: engineio.AddressOf(r), rfc9457: wantsProblem(r.Header.Get("Accept")), base: baseOf(r)}
 		control := http.NewResponseController(w)
 		_ = control.SetWriteDeadline(time.Now().Add(answerTime)) // an error: w has no connection
 		// Without a body there is nothing to wait for, and the end of a reading would
@@ -104,21 +103,6 @@ func (w *statusWriter) Write(b []byte) (int, error) {
 
 // Unwrap serves http.ResponseController.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// clientAddress is what attempts are counted by: the peer's address, an IPv6 one
-// by its network of 64 bits, because a host has all of it.
-func clientAddress(remote string) string {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		return remote
-	}
-	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() && !ip.Is4In6() {
-		if p, err := ip.WithZone("").Prefix(64); err == nil {
-			return p.String()
-		}
-	}
-	return host
-}
 
 // Mux serves mux, with unknown paths and methods answered in the form of the
 // contract, and a slash at the end of a path forgiven.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -53,13 +54,34 @@ func (l *Listener) Addr() net.Addr { return addr{} }
 // Dial is a [DialFunc].
 func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	client, server := net.Pipe()
+	return client, l.connect(ctx, server)
+}
+
+// DialFrom returns a [DialFunc] of a client at an address.
+func (l *Listener) DialFrom(remote netip.AddrPort) DialFunc {
+	return func(ctx context.Context) (net.Conn, error) {
+		client, server := net.Pipe()
+		return client, l.connect(ctx, from{server, remote})
+	}
+}
+
+// from is a connection from an address.
+type from struct {
+	net.Conn
+	remote netip.AddrPort
+}
+
+// RemoteAddr implements net.Conn.
+func (f from) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(f.remote) }
+
+func (l *Listener) connect(ctx context.Context, server net.Conn) error {
 	select {
 	case l.conns <- server:
-		return client, nil
+		return nil
 	case <-l.closed:
-		return nil, errors.New("wire: network is closed")
+		return errors.New("wire: network is closed")
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 }
 
