@@ -73,9 +73,6 @@ func (srv *Server) refuse(w http.ResponseWriter, r *http.Request, why *refusal) 
 	srv.countRefusal(why)
 	srv.log.DebugContext(r.Context(), "request refused", "code", why.code, "status", why.status,
 		"cause", why.cause, "message", why.message)
-	if r.ContentLength != 0 { // it is not read, but waited for before the answer leaves (E-12)
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(srv.cfg.ReadTimeout))
-	}
 	h := w.Header()
 	status := why.status
 	switch status {

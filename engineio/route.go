@@ -4,12 +4,16 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // ServeHTTP implements http.Handler. Requests outside its path get a 404.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	srv.enter()
 	defer srv.leave()
+	if r.ContentLength != 0 { // what nobody reads of a body is waited for before the answer leaves (E-12)
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(srv.cfg.ReadTimeout))
+	}
 	if !srv.matches(r.URL.Path) {
 		http.NotFound(w, r)
 		return
