@@ -16,7 +16,8 @@ type Observer interface {
 	Refused(why Refusal)
 
 	// UpgradeEnded tells of each WebSocket that was let in to take over a
-	// session that polls (E-44 to E-50), when it has, or will not.
+	// session that polls (E-44 to E-50), when it has, or will not: to carry the last
+	// words of one that is closed already (E-49) is not to take it over.
 	UpgradeEnded(ok bool)
 
 	// Received and Sent count Engine.IO packets, heartbeats included, and the

@@ -181,7 +181,11 @@ func (s *Session) switchTransport(conn net.Conn, frames *frameReader) error {
 		s.kickLocked()
 	}
 	s.mu.Unlock()
-	s.srv.upgraded()
+	if last { // it has been counted as closed, on polling
+		s.srv.cfg.Observer.UpgradeEnded(false)
+	} else {
+		s.srv.upgraded()
+	}
 
 	if s.beginReceive(WebSocket) {
 		defer s.endReceive()

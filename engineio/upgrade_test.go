@@ -350,6 +350,7 @@ func TestLastWordsDuringTheUpgrade(t *testing.T) {
 			code = 1000
 		}
 		t.Run(name+", and the upgrade comes", func(t *testing.T) {
+			var seen tally
 			bubble(t, func(r *rig) {
 				c := r.probed(r.open())
 				send(r, r.app(0), "last", "words")
@@ -359,11 +360,11 @@ func TestLastWordsDuringTheUpgrade(t *testing.T) {
 				r.wantText(c, "4last")
 				r.wantText(c, "4words")
 				r.wantClose(c, code)
-				synctest.Wait()
-				if n := r.srv.Stats().Upgraded; n != 1 {
-					r.Errorf("Stats.Upgraded: got %d", n)
+				told := seen.take()
+				if n := r.srv.Stats().Upgraded; n != 0 || told["upgrade failed"] != 1 || told["upgrade ok"] != 0 {
+					r.Errorf("an upgrade for last words: %d counted, told %v", n, told)
 				}
-			}, calm, patience)
+			}, calm, patience, func(c *engineio.Config) { c.Observer = &seen })
 		})
 		t.Run(name+", and the upgrade comes too late", func(t *testing.T) {
 			bubble(t, func(r *rig) {

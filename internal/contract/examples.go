@@ -29,7 +29,7 @@ var examples = []any{
 	api.ClaimRequest{EstimatedPickupTime: "2026-11-02T11:00:00.000Z"},
 	api.StatusRequest{Status: "PICKED_UP"},
 	api.ReasonRequest{Reason: "The van has broken down"},
-	api.Health{Status: "OK", Timestamp: inHours(0), Checks: map[string]string{"store": "ok"}},
+	api.Health{Status: "OK", Timestamp: inHours(0), Checks: map[string]string{"store": "OK"}},
 }
 
 var exampleUser = api.User{ID: exampleNGO, Email: "kitchen@example.org", Name: "Ada Baker", Role: "NGO", IsVerified: true}

@@ -183,12 +183,12 @@ func (g *Gateway) connected(ctx context.Context, s *socketio.Socket) {
 			g.joinFeed(s, who, feed.View{})
 		})
 	}
-	// A suspension that was delivered between the check of the token and the join
-	// has not reached this socket: look again, now that later ones will.
 	for _, sig := range g.trips.of(who.ID, time.Now()) {
 		g.emit(s, sig.Name, sig.Data) // not volatile: feed.ready may still be on its way
 	}
 	g.expiry.add(ticketOf(s), socketBearer{s})
+	// A suspension that was delivered between the check of the token and the join
+	// has not reached this socket: look again, now that later ones will.
 	g.recheck(ctx, ticketOf(s), socketBearer{s})
 }
 

@@ -13,7 +13,7 @@ import (
 	"larder/internal/store"
 )
 
-// Lengths are those of api.Registration and api.ProfileChange.
+// Lengths are those of api.Registration and api.ProfileUpdate.
 const (
 	maxName  = 200
 	maxPhone = 50

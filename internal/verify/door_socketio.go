@@ -154,7 +154,7 @@ func (t *polling) do(method string, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(t.ctx, patience)
 	defer cancel()
 	// Like a browser, the HTTP client sends a request again whose connection broke
-	// before the answer began; t tells the server that it is the same (E-35).
+	// before the answer began; t tells the server that it is the same (E-74, E-75).
 	q := url.Values{"EIO": {"4"}, "transport": {"polling"}, "t": {rand.Text()}}
 	if sid != "" {
 		q.Set("sid", sid)
