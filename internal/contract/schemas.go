@@ -58,7 +58,7 @@ func (quantitySchema) Schema(huma.Registry) *huma.Schema {
 		Description: "0.1 to 1,000,000; a number, or a text with a number in it",
 		OneOf: []*huma.Schema{
 			{Type: "number"},
-			{Type: "string", Pattern: `^\s*[0-9]+(\.[0-9]+)?\s*$`, PatternDescription: "a number", MaxLength: new(20)},
+			{Type: "string", Pattern: `^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$`, MaxLength: new(40)},
 		},
 	}
 }

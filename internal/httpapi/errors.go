@@ -121,16 +121,7 @@ func faults(msg string, errs []error) []string {
 			continue
 		}
 		detail := d.ErrorDetail()
-		field := strings.TrimPrefix(strings.TrimPrefix(detail.Location, "body"), ".")
-		field = strings.TrimPrefix(strings.TrimPrefix(field, "query."), "header.")
-		if field == "" {
-			field = "body"
-		}
-		message := detail.Message
-		if strings.HasPrefix(message, "expected string to be RFC 5322 email") { // a parser's own words follow
-			message = "expected an e-mail address"
-		}
-		list = append(list, field+": "+message)
+		list = append(list, sentence(detail.Location, detail.Message))
 	}
 	if len(list) == 0 {
 		list = []string{msg}

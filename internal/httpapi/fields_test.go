@@ -26,8 +26,8 @@ var draftFields = map[string]struct{ good, bad []any }{
 	"foodType": {[]any{"uncooked rice", chars(200)}, []any{absent, nil, "", " ", chars(201), 1}},
 	"unit":     {[]any{"kg", chars(200)}, []any{absent, nil, "", "\t", chars(201), 1}},
 	"quantity": {
-		[]any{0.1, 1_000_000, "0.1", "1000000", " 5 ", "2.50"},
-		[]any{absent, nil, 0, 0.09, -1, 1_000_000.1, 1e300, "", "x", "1e3", "-1", "0x10", "NaN", "Infinity", "5kg", true, []any{1}},
+		[]any{0.1, 1_000_000, "0.1", "1000000", " 5 ", "2.50", ".5", "5.", "1e3", "+5"},
+		[]any{absent, nil, 0, 0.09, -1, 1_000_000.1, 1e300, "", "x", "1e9", "-1", ".", "e3", "5e", "0x10", "NaN", "Infinity", "5kg", true, []any{1}},
 	},
 	"latitude":        {[]any{-90, 90, 0, 1e-9}, []any{absent, nil, -90.0001, 90.0001, "52", true, 1e300}},
 	"longitude":       {[]any{-180, 180, 0}, []any{absent, nil, -180.0001, 180.0001, "13", []any{}}},

@@ -52,6 +52,7 @@ func New(commands *command.Service, queries *query.Service, au *auth.Auth, healt
 
 // setHuma configures what huma keeps in package variables.
 var setHuma = sync.OnceFunc(func() {
+	setWording()
 	huma.NewErrorWithContext = humaErrors
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 		return humaErrors(nil, status, msg, errs...)
