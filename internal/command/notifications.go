@@ -25,9 +25,9 @@ const NotificationLife = 90 * 24 * time.Hour
 
 // proposal is to whom the trip with d is proposed; empty: there is nobody.
 func proposal(ctx context.Context, tx *store.Tx, d donation.Donation) (string, error) {
-	id, _, err := d.ProposeNear(func(radiusKm float64, limit int) ([]donation.Candidate, error) {
+	id, _, err := d.ProposeAmong(func(radiusKm float64, limit int) ([]donation.Candidate, error) {
 		return tx.VolunteersNear(ctx, geo.Area{Lat: d.Latitude, Lng: d.Longitude, RadiusKm: radiusKm}, limit)
-	})
+	}, func(limit int) ([]donation.Candidate, error) { return tx.UnplacedVolunteers(ctx, limit) })
 	return id, err
 }
 

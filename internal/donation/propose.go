@@ -10,6 +10,7 @@ import (
 type Candidate struct {
 	ID       string
 	Lat, Lng float64 // degrees
+	Unplaced bool    // nobody knows where he is: Lat and Lng mean nothing
 	Trips    int     // running trips that he is proposed for or carries
 }
 
@@ -17,9 +18,17 @@ type Candidate struct {
 // has: whoever is free is preferred, unless he is at the other end of the country.
 const TripPenaltyKm = 10.0
 
+// UnplacedKm is how far away a volunteer counts to be whose place nobody knows. Forms
+// need not ask for one: where none does, they are all there are.
+const UnplacedKm = 50.0
+
 // cost is how far a candidate counts to be from a place, in kilometres.
 func (c Candidate) cost(lat, lng float64) float64 {
-	return geo.Distance(lat, lng, c.Lat, c.Lng) + TripPenaltyKm*float64(c.Trips)
+	away := UnplacedKm
+	if !c.Unplaced {
+		away = geo.Distance(lat, lng, c.Lat, c.Lng)
+	}
+	return away + TripPenaltyKm*float64(c.Trips)
 }
 
 // Propose picks the volunteer to whom d is proposed, and how far he counts to be,
@@ -43,20 +52,38 @@ const (
 	samePlaceKm = 0.05
 )
 
-// ProposeNear is Propose among all who may be proposed, of whom near returns those
-// within so many kilometres of d, in any order, at most limit: it may return others,
-// who are farther away, as well. Most often it is asked once.
+// ProposeAmong is Propose among all who may be proposed. Of those near returns who is
+// within so many kilometres of d; it may return others, who are farther away, as well.
+// unplaced returns those whose place nobody knows. Both do so in any order, at most
+// limit. Most often near is asked once, and nobody else.
 //
-// Where more than 50 are at one place, one of those that near happened to return is
-// as good as any.
-func (d Donation) ProposeNear(near func(radiusKm float64, limit int) ([]Candidate, error)) (id string, ok bool, err error) {
+// Where more than 50 are at one place, or have none, one of those that happened to be
+// returned is as good as any.
+func (d Donation) ProposeAmong(near func(radiusKm float64, limit int) ([]Candidate, error), unplaced func(limit int) ([]Candidate, error),
+) (id string, ok bool, err error) {
+	id, km, ok, err := d.nearest(near)
+	if err != nil || ok && km <= UnplacedKm {
+		return id, ok, err
+	}
+	list, err := unplaced(crowd)
+	if err != nil {
+		return "", false, err
+	}
+	if other, count, any := d.Propose(list); any && (!ok || count < km) {
+		return other, true, nil
+	}
+	return id, ok, nil
+}
+
+// nearest is Propose among those who have a place, whom near returns.
+func (d Donation) nearest(near func(radiusKm float64, limit int) ([]Candidate, error)) (id string, km float64, ok bool, err error) {
 	var few, many []Candidate     // from the largest area without a crowd, and the smallest with one
 	low, high := 0.0, math.Inf(1) // their radii
 	radius := firstLookKm
 	for look := 0; look < maxLooks && high-low > samePlaceKm; look++ {
 		list, err := near(radius, crowd+1)
 		if err != nil {
-			return "", false, err
+			return "", 0, false, err
 		}
 		if len(list) > crowd {
 			high, many = radius, list
@@ -66,7 +93,7 @@ func (d Donation) ProposeNear(near func(radiusKm float64, limit int) ([]Candidat
 		id, km, ok := d.Propose(list)
 		// Whoever is outside the radius counts to be farther away than that.
 		if ok && km <= radius || radius >= geo.MaxRadiusKm {
-			return id, ok, nil
+			return id, km, ok, nil
 		}
 		low, few = radius, list
 		radius = geo.MaxRadiusKm
@@ -77,6 +104,6 @@ func (d Donation) ProposeNear(near func(radiusKm float64, limit int) ([]Candidat
 			radius = math.Sqrt(low * high)
 		}
 	}
-	id, _, ok = d.Propose(append(few, many...))
-	return id, ok, nil
+	id, km, ok = d.Propose(append(few, many...))
+	return id, km, ok, nil
 }

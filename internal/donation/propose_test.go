@@ -3,6 +3,7 @@ package donation_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -24,8 +25,11 @@ func TestPropose(t *testing.T) {
 		"the only one":                      {[]donation.Candidate{at("a", -52, 7)}, "a"},
 		"the nearest":                       {[]donation.Candidate{at("a", 53, 0), at("b", 52.6, 0), at("c", 52, 0)}, "b"},
 		"of equals the smaller id":          {[]donation.Candidate{at("c", 52.6, 0), at("a", 52.6, 0), at("b", 52.6, 0)}, "a"},
-		"who is free before who has a trip": {[]donation.Candidate{at("a", 52.52, 1), at("b", 52.60, 0)}, "b"}, // 9 km
-		"but not from afar":                 {[]donation.Candidate{at("a", 52.52, 1), at("b", 52.62, 0)}, "a"}, // 11 km
+		"who is free before who has a trip": {[]donation.Candidate{at("a", 52.52, 1), at("b", 52.60, 0)}, "b"},        // 9 km
+		"but not from afar":                 {[]donation.Candidate{at("a", 52.52, 1), at("b", 52.62, 0)}, "a"},        // 11 km
+		"a place that nobody knows":         {[]donation.Candidate{at("a", 53.0, 0), {ID: "b", Unplaced: true}}, "b"}, // 53 km
+		"counts as far, not as everywhere":  {[]donation.Candidate{at("a", 52.9, 0), {ID: "b", Unplaced: true}}, "a"}, // 42 km
+		"nobody else":                       {[]donation.Candidate{{ID: "b", Unplaced: true, Trips: 1}, {ID: "c", Unplaced: true}}, "c"},
 		"one trip before two":               {[]donation.Candidate{at("a", 52.52, 2), at("b", 52.60, 1)}, "b"},
 	} {
 		id, km, ok := d.Propose(tc.list)
@@ -65,8 +69,8 @@ func TestProposeIsAChoice(t *testing.T) {
 	})
 }
 
-// TestProposeNear compares the search with a look at everybody.
-func TestProposeNear(t *testing.T) {
+// TestProposeAmong compares the search with a look at everybody.
+func TestProposeAmong(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := donation.Donation{Latitude: rapid.Float64Range(-60, 60).Draw(t, "lat"), Longitude: 10}
 		// Groups of volunteers, some of them crowds, at some distances.
@@ -84,7 +88,11 @@ func TestProposeNear(t *testing.T) {
 		}
 		away := func(c donation.Candidate) float64 { return geo.Distance(d.Latitude, d.Longitude, c.Lat, c.Lng) }
 		looks := 0
-		id, ok, err := d.ProposeNear(func(radius float64, limit int) (list []donation.Candidate, err error) {
+		var unplaced []donation.Candidate
+		for i := range rapid.SampledFrom([]int{0, 0, 1, 3, 70}).Draw(t, "unplaced") {
+			unplaced = append(unplaced, donation.Candidate{ID: fmt.Sprintf("u%04d", i), Unplaced: true, Trips: rapid.IntRange(0, 3).Draw(t, "trips")})
+		}
+		id, ok, err := d.ProposeAmong(func(radius float64, limit int) (list []donation.Candidate, err error) {
 			looks++
 			for _, c := range all {
 				if away(c) <= radius && len(list) < limit {
@@ -92,8 +100,8 @@ func TestProposeNear(t *testing.T) {
 				}
 			}
 			return list, nil
-		})
-		best, km, any := d.Propose(all)
+		}, func(limit int) ([]donation.Candidate, error) { return unplaced[:min(limit, len(unplaced))], nil })
+		best, km, any := d.Propose(append(slices.Clone(all), unplaced[:min(50, len(unplaced))]...))
 		if err != nil || ok != any || looks > 16 || len(all) <= 50 && looks > 2 {
 			t.Fatalf("%t of %t after %d looks, %v", ok, any, looks, err)
 		}
@@ -114,10 +122,16 @@ func TestProposeNear(t *testing.T) {
 	})
 }
 
-func TestProposeNearFails(t *testing.T) {
+func TestProposeAmongFails(t *testing.T) {
 	broken := errors.New("broken")
-	_, ok, err := donation.Donation{}.ProposeNear(func(float64, int) ([]donation.Candidate, error) { return nil, broken })
-	if ok || !errors.Is(err, broken) {
-		t.Errorf("got %t, %v", ok, err)
+	fails := func() ([]donation.Candidate, error) { return nil, broken }
+	for name, of := range map[string][2]func() ([]donation.Candidate, error){
+		"near": {fails, func() ([]donation.Candidate, error) { return nil, nil }}, "unplaced": {func() ([]donation.Candidate, error) { return nil, nil }, fails},
+	} {
+		_, ok, err := donation.Donation{}.ProposeAmong(func(float64, int) ([]donation.Candidate, error) { return of[0]() },
+			func(int) ([]donation.Candidate, error) { return of[1]() })
+		if ok || !errors.Is(err, broken) {
+			t.Errorf("%s: got %t, %v", name, ok, err)
+		}
 	}
 }

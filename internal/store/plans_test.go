@@ -76,6 +76,10 @@ func TestIndexesAreUsed(t *testing.T) {
 			},
 			"v USING COVERING INDEX accounts_candidates (role=? AND available=? AND active=? AND deleted=? AND latitude>? AND latitude<?)",
 		},
+		"volunteers without a place": {
+			func(tx *store.Tx) error { _, err := tx.UnplacedVolunteers(t.Context(), 50); return err },
+			"v USING COVERING INDEX accounts_unplaced (role=? AND available=? AND active=? AND deleted=? AND latitude=?)",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			st := open(t, filepath.Join(t.TempDir(), "larder.db"))

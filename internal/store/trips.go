@@ -9,9 +9,13 @@ import (
 	"larder/internal/geo"
 )
 
-// volunteer selects who may be proposed for a trip.
-const volunteer = `role = 'VOLUNTEER' AND available = TRUE AND active = TRUE AND deleted = FALSE
-	AND latitude IS NOT NULL AND longitude IS NOT NULL`
+const (
+	// candidate selects who may be proposed for a trip.
+	candidate = `role = 'VOLUNTEER' AND available = TRUE AND active = TRUE AND deleted = FALSE`
+	// trips counts those of a candidate v.
+	trips = `(SELECT COUNT(*) FROM donations WHERE status = 'CLAIMED' AND assigned_volunteer_id = v.id) +
+		(SELECT COUNT(*) FROM donations WHERE status = 'PICKED_UP' AND picked_up_by = v.id)`
+)
 
 // VolunteersNear returns volunteers who may be proposed for a trip in an area, in no
 // order: available, active, and with a known place. They are all there are, or limit
@@ -22,11 +26,9 @@ func (t *Tx) VolunteersNear(ctx context.Context, area geo.Area, limit int) ([]do
 	boxes := area.Boxes()
 	west, east := boxes[0], boxes[len(boxes)-1]
 	rows, err := t.tx.QueryContext(ctx, `
-		SELECT v.id, v.latitude, v.longitude,
-			(SELECT COUNT(*) FROM donations WHERE status = 'CLAIMED' AND assigned_volunteer_id = v.id) +
-			(SELECT COUNT(*) FROM donations WHERE status = 'PICKED_UP' AND picked_up_by = v.id)
+		SELECT v.id, v.latitude, v.longitude, `+trips+`
 		FROM accounts v
-		WHERE `+volunteer+` AND latitude BETWEEN $1 AND $2
+		WHERE `+candidate+` AND latitude IS NOT NULL AND longitude IS NOT NULL AND latitude BETWEEN $1 AND $2
 			AND (longitude BETWEEN $3 AND $4 OR longitude BETWEEN $5 AND $6)
 		LIMIT $7`, west.MinLat, west.MaxLat, west.MinLng, west.MaxLng, east.MinLng, east.MaxLng, limit)
 	if err != nil {
@@ -42,6 +44,17 @@ func (t *Tx) VolunteersNear(ctx context.Context, area geo.Area, limit int) ([]do
 		list = append(list, c)
 	}
 	return list, unavailable(rows.Err())
+}
+
+// UnplacedVolunteers returns volunteers who may be proposed for a trip and whose place
+// is unknown, in no order: all there are, or limit of them.
+func (t *Tx) UnplacedVolunteers(ctx context.Context, limit int) (list []donation.Candidate, err error) {
+	return list, t.each(ctx, func(row scanner) error {
+		c := donation.Candidate{Unplaced: true}
+		err := row.Scan(&c.ID, &c.Trips)
+		list = append(list, c)
+		return err
+	}, `SELECT v.id, `+trips+` FROM accounts v WHERE `+candidate+` AND latitude IS NULL LIMIT $1`, limit)
 }
 
 // Trips yields up to limit donations that are on their way and concern an account,

@@ -76,6 +76,13 @@ func volunteersNear(t *testing.T, st *store.Store) {
 	if got := near(t.Context(), t, st, everywhere, 1); len(got) != 1 || !slices.Contains(want, got[0]) {
 		t.Errorf("one of them: got %+v", got)
 	}
+	view(t, st, func(tx *store.Tx) error {
+		list, err := tx.UnplacedVolunteers(t.Context(), 10)
+		if len(list) != 1 || list[0] != (donation.Candidate{ID: "no latitude", Unplaced: true}) {
+			t.Errorf("without a place: got %+v", list)
+		}
+		return err
+	})
 	if got := candidates(near(t.Context(), t, st, geo.Area{Lat: 51.5, Lng: -0.1, RadiusKm: 50}, 10)); !slices.Equal(got, []string{"near"}) {
 		t.Errorf("within 50 km: got %v", got)
 	}
