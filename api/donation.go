@@ -16,7 +16,7 @@ type DonationDraft struct {
 	Latitude            float64         `json:"latitude" minimum:"-90" maximum:"90"`
 	Longitude           float64         `json:"longitude" minimum:"-180" maximum:"180"`
 	PreparationTime     string          `json:"preparationTime,omitempty" maxLength:"40" doc:"ISO 8601, not in the future; now when absent."`
-	ExpiryTime          string          `json:"expiryTime" maxLength:"40" doc:"ISO 8601, in the future and after preparationTime."`
+	ExpiryTime          string          `json:"expiryTime" maxLength:"40" doc:"ISO 8601, in the future, within a year and after preparationTime."`
 	Description         string          `json:"description,omitempty" maxLength:"2000"`
 	Address             string          `json:"address,omitempty" maxLength:"500"`
 	SpecialInstructions string          `json:"specialInstructions,omitempty" maxLength:"1000"`

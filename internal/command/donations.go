@@ -42,7 +42,11 @@ func (s *Service) Create(ctx context.Context, by By, draft donation.Draft, photo
 		if err != nil {
 			return Done{}, fmt.Errorf("donation id: %w", err)
 		}
-		out, err := donation.New(id.String(), draft, donor, now())
+		listed, err := tx.Listed(ctx, donor.ID, donation.LentListings)
+		if err != nil {
+			return Done{}, err
+		}
+		out, err := donation.New(id.String(), draft, donor, listed, now())
 		if err != nil {
 			return Done{}, err
 		}

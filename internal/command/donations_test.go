@@ -18,6 +18,37 @@ import (
 	"larder/internal/store"
 )
 
+// Karma is lent for 20 listings that nobody has claimed, and given for others when
+// they are claimed.
+func TestListingsAreLentKarma(t *testing.T) {
+	w := newWorld(t)
+	karma := func(when string, want int) {
+		t.Helper()
+		if got := w.karma("donor"); got != want {
+			t.Errorf("%s: karma %d, want %d", when, got, want)
+		}
+	}
+	var ids []string
+	for range 22 {
+		ids = append(ids, w.list())
+	}
+	karma("22 listed", 200)
+	if _, err := w.Do(w.ctx, command.By{AccountID: "donor"}, command.Order{DonationID: ids[0], Action: donation.Cancel, Reason: "no"}); err != nil {
+		t.Fatal(err)
+	}
+	w.list()
+	karma("one cancelled, another listed while 21 are", 190)
+	w.must("ngo", ids[1], donation.Claim)
+	w.must("ngo", ids[2], donation.Claim)
+	w.must("ngo", ids[21], donation.Claim)
+	karma("three claimed, of them one that was not lent", 200)
+	w.list()
+	karma("another listed while 19 are", 210)
+	w.must("ngo", ids[21], donation.Release)
+	w.must("ngo2", ids[21], donation.Claim)
+	karma("it is released and claimed again", 210)
+}
+
 func contains(text, part string) bool { return strings.Contains(text, part) }
 
 func TestWholeLife(t *testing.T) {
@@ -241,7 +272,7 @@ func TestExpireDue(t *testing.T) {
 		const many = 503 // more than one batch
 		w.update(func(tx *store.Tx) error {
 			for i, id := range names("due", many) {
-				out, err := donation.New(id, draft(), account.Account{ID: "donor", Role: account.Donor, Active: true}, time.Now())
+				out, err := donation.New(id, draft(), account.Account{ID: "donor", Role: account.Donor, Active: true}, 0, time.Now())
 				if err != nil {
 					return err
 				}

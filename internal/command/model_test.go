@@ -199,10 +199,18 @@ func (m *model) create(w wish, by *person, id string, now time.Time) said {
 		ID: id, Donor: w.By, Status: "AVAILABLE", Unit: w.Draft.Unit, Quantity: w.Draft.Quantity,
 		Created: now, Expires: w.Draft.ExpiryTime, Updated: now, Version: 1,
 	}
+	lent := 0
+	for _, other := range m.donations {
+		if other.Donor == w.By && other.Status == "AVAILABLE" {
+			lent++
+		}
+	}
 	m.donations[id] = d
 	a := d.said()
 	m.note("new_food_nearby", id, "NGO VOLUNTEER", nil)
-	a.CallerKarma = m.award(id, w.By, "create", 10)
+	if lent < 20 {
+		a.CallerKarma = m.award(id, w.By, "create", 10)
+	}
 	m.events = append(m.events, fact{
 		Type: "donation.created", Subject: id, Version: 1, Everyone: true, Status: d.Status,
 		Payload: map[string]any{"id": id, "status": "AVAILABLE", "version": 1.0, "donorId": w.By, "expiryTime": wire(d.Expires), "createdAt": wire(now)},
@@ -259,6 +267,7 @@ func (m *model) change(w wish, by *person, d *food, now time.Time) said {
 		d.Status, d.Claimer, d.Claimed = "CLAIMED", w.By, now
 		m.tell(w.By, "food_claimed", d.ID, d.Donor)
 		m.tell(w.By, "pickup_assigned", d.ID, d.Proposed)
+		m.award(d.ID, d.Donor, "create", 10)
 		mine = m.award(d.ID, w.By, "claim", 10)
 	case "release":
 		m.karma[[3]string{d.ID, d.Claimer, "claim"}] = 0

@@ -221,7 +221,10 @@ func (d Donation) apply(c Command, to Status, now time.Time) Donation {
 func awards(c Command, after Donation) []account.Award {
 	switch c.Action {
 	case Claim:
-		return []account.Award{{AccountID: c.By.ID, Reason: account.ReasonClaim}}
+		return []account.Award{
+			{AccountID: after.DonorID, Reason: account.ReasonCreate}, // unless it was lent
+			{AccountID: c.By.ID, Reason: account.ReasonClaim},
+		}
 	case Deliver:
 		a := []account.Award{
 			{AccountID: after.DonorID, Reason: account.ReasonDonate},

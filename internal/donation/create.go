@@ -62,9 +62,15 @@ func HighRisk(foodType string) bool {
 	return false
 }
 
-// New lists a donation: draft by donor at now under the given id. A refusal for
-// a bad draft names every fault.
-func New(id string, draft Draft, donor account.Account, now time.Time) (Outcome, error) {
+// LentListings is how many listings that nobody has claimed may have earned their
+// donor karma, which is lent until something comes of them (ADR 0015). More earn it
+// when they are claimed: else listing what nobody can have would be a way to the top.
+const LentListings = 20
+
+// New lists a donation: draft by donor at now under the given id. The donor has
+// listed so many already that nobody has claimed. A refusal for a bad draft names
+// every fault.
+func New(id string, draft Draft, donor account.Account, listed int, now time.Time) (Outcome, error) {
 	if donor.Role != account.Donor && donor.Role != account.Admin {
 		return Outcome{}, refuse(CodeWrongRole, fmt.Sprintf("%s can't create a donation", donor.Role))
 	}
@@ -94,11 +100,14 @@ func New(id string, draft Draft, donor account.Account, now time.Time) (Outcome,
 		SpecialInstructions: draft.SpecialInstructions, ImageURLs: draft.ImageURLs,
 		Status: Available, DonorID: donor.ID, DonorName: name, Version: 1, CreatedAt: now, UpdatedAt: now,
 	}
-	return Outcome{
+	out := Outcome{
 		Donation: d,
 		Events:   []Event{{Type: EventCreated, By: donor.ID, ByName: donor.DisplayName(), At: now, After: d}},
-		Awards:   []account.Award{{AccountID: donor.ID, Reason: account.ReasonCreate}},
-	}, nil
+	}
+	if listed < LentListings {
+		out.Awards = []account.Award{{AccountID: donor.ID, Reason: account.ReasonCreate}}
+	}
+	return out, nil
 }
 
 // faults lists what is wrong with the draft, one sentence for each, naming the
@@ -134,14 +143,17 @@ func (d Draft) faults(now time.Time) []string {
 	return f
 }
 
+// maxLife bounds how long a listing stands: what keeps for years can be listed again.
+const maxLife = 366 * 24 * time.Hour
+
 func (d Draft) expiryFaults(now time.Time) []string {
 	switch {
 	case !d.ExpiryTime.After(now):
 		return []string{"expiryTime must be in the future"}
 	case !d.ExpiryTime.After(d.PreparationTime):
 		return []string{"expiryTime must be after preparationTime"}
-	case d.ExpiryTime.UTC().Year() > 9999:
-		return []string{"expiryTime must be before the year 10000"}
+	case d.ExpiryTime.Sub(now) > maxLife:
+		return []string{"expiryTime must be within a year"}
 	case HighRisk(d.FoodType) && d.ExpiryTime.Sub(now) < HighRiskWindow:
 		return []string{"expiryTime must be at least 2 hours away for high-risk food"}
 	}

@@ -157,7 +157,7 @@ func wantOutcome(t *testing.T, name string, s state, c cell, got donation.Outcom
 	switch c.action {
 	case donation.Claim:
 		want.ClaimedByID, want.ClaimedAt, want.AssignedVolunteerID = who.ID, &s.now, "proposed"
-		awards = []account.Award{{AccountID: who.ID, Reason: account.ReasonClaim}}
+		awards = []account.Award{{AccountID: "donor", Reason: account.ReasonCreate}, {AccountID: who.ID, Reason: account.ReasonClaim}}
 	case donation.Release:
 		want.ClaimedByID, want.ClaimedAt, want.EstimatedPickupTime, want.AssignedVolunteerID = "", nil, nil, ""
 		takesBack = []account.Reason{account.ReasonClaim}
@@ -168,7 +168,9 @@ func wantOutcome(t *testing.T, name string, s state, c cell, got donation.Outcom
 		}
 	case donation.Deliver:
 		want.DeliveredAt, want.DeliveredBy = &s.now, who.ID
-		awards = []account.Award{{AccountID: "donor", Reason: account.ReasonDonate}, {AccountID: "ngo", Reason: account.ReasonNGODelivery}}
+		awards = []account.Award{
+			{AccountID: "donor", Reason: account.ReasonDonate}, {AccountID: "ngo", Reason: account.ReasonNGODelivery},
+		}
 		if want.VolunteerID != "" { // and none when an NGO fetched it itself
 			awards = append(awards, account.Award{AccountID: want.VolunteerID, Reason: account.ReasonCarry})
 		}

@@ -33,8 +33,8 @@ var draftFields = map[string]struct{ good, bad []any }{
 	"longitude":       {[]any{-180, 180, 0}, []any{absent, nil, -180.0001, 180.0001, "13", []any{}}},
 	"preparationTime": {[]any{nil, "", "2020-02-29", "2026-01-01T10:00", hours(-1), hours(0)}, []any{hours(1), "yesterday", 1, "2026-02-30", "0000-01-01T00:00:00+01:00", chars(41)}},
 	"expiryTime": {
-		[]any{hours(0.1), "9999-12-31T23:59:59Z", hours(5)},
-		[]any{absent, nil, "", "2020-01-01", hours(-0.01), "soon", 1, "9999-12-31T23:59:59-01:00", "10000-01-01T00:00:00Z"},
+		[]any{hours(0.1), hours(366*24 - 1), hours(5)},
+		[]any{absent, nil, "", "2020-01-01", hours(-0.01), "soon", 1, hours(366*24 + 1), "9999-12-31T23:59:59-01:00", "10000-01-01T00:00:00Z"},
 	},
 	"description":         {[]any{nil, "", chars(2000)}, []any{chars(2001), 1}},
 	"address":             {[]any{nil, "", chars(500)}, []any{chars(501), 1}},

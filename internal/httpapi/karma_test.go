@@ -36,6 +36,11 @@ func TestKarmaCanNotBeFarmed(t *testing.T) {
 				w.Order(w.users["donor"], w.Donate(w.users["donor"], nil).ID, "cancel", reason)
 			}
 		}, map[string]int{"donor": 0}},
+		"list without end": {func(w *world) {
+			for range 25 {
+				w.Donate(w.users["donor"], nil)
+			}
+		}, map[string]int{"donor": 200}},
 		"claim, release, claim": {func(w *world) {
 			d := w.Donate(w.users["donor"], nil)
 			for range again {

@@ -162,7 +162,7 @@ func TestOnlyWhoIsConcernedIsTold(t *testing.T) {
 		donor := account.Account{ID: "donor", Role: account.Donor, Active: true, Name: "D"}
 		out, err := donation.New("d1", donation.Draft{
 			Name: "Bread", FoodType: "bakery", Quantity: 1, Unit: "kg", PreparationTime: start, ExpiryTime: start.Add(9 * time.Hour),
-		}, donor, start)
+		}, donor, 0, start)
 		if err != nil {
 			t.Fatal(err)
 		}

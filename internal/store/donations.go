@@ -165,6 +165,13 @@ func firstOpen(where, limit string) string {
 	return strings.Join(walks, " UNION ALL ")
 }
 
+// Listed counts what an account has listed and nobody has claimed, up to limit.
+func (t *Tx) Listed(ctx context.Context, donorID string, limit int) (n int, err error) {
+	err = t.tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM (SELECT 1 FROM donations WHERE donor_id = $1 AND status = 'AVAILABLE' LIMIT $2) AS few`,
+		donorID, limit).Scan(&n)
+	return n, unavailable(err)
+}
+
 // NextExpiry is the earliest time at which a donation becomes due, or
 // ErrNotFound when none will.
 func (t *Tx) NextExpiry(ctx context.Context) (time.Time, error) {

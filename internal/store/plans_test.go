@@ -69,6 +69,10 @@ func TestIndexesAreUsed(t *testing.T) {
 			},
 			"USING COVERING INDEX donations_unannounced (status=? AND near_expiry_at=? AND expiry_time>?)",
 		},
+		"what a donor has listed": {
+			func(tx *store.Tx) error { _, err := tx.Listed(t.Context(), "a", 20); return err },
+			"donations USING COVERING INDEX donations_listed (donor_id=?)",
+		},
 		"volunteers near": {
 			func(tx *store.Tx) error {
 				_, err := tx.VolunteersNear(t.Context(), geo.Area{Lat: 50, Lng: 14, RadiusKm: 25}, 50)

@@ -151,6 +151,8 @@ const (
 	pointsDonate  = 30
 	pointsReceive = 20
 	pointsCarry   = 50
+	// lentListings is how many listings that nobody has claimed earn at once.
+	lentListings = 20
 )
 
 // judgeAccounts compares karma and intake load with what the log says, and looks
@@ -165,6 +167,7 @@ func judgeAccounts(e *Evidence) []string {
 	awards := map[award]int{}
 	b := board{}
 	open := map[string]map[string]bool{} // by claimer, donations that count
+	listed := map[string]int{}           // by donor, those that nobody has claimed
 	for _, id := range e.Log {
 		s := e.Sights[id]
 		before := b[s.Donation]
@@ -173,8 +176,18 @@ func judgeAccounts(e *Evidence) []string {
 		if !known || !isChange(s) {
 			continue
 		}
+		if before.status == "AVAILABLE" {
+			listed[after.donor]--
+		}
+		if s.Name == api.EventDonationCreated && listed[after.donor] < lentListings {
+			awards[award{s.Donation, after.donor, "create"}] = pointsCreate
+		}
+		if after.status == "AVAILABLE" {
+			listed[after.donor]++
+		}
 		switch s.Status {
 		case "CLAIMED":
+			awards[award{s.Donation, after.donor, "create"}] = pointsCreate
 			awards[award{s.Donation, s.By, "claim"}] = pointsClaim
 			add(open, s.By, s.Donation)
 			if a := accounts[s.By]; a.Capacity != nil && b.load(open, a, dayStart(s.At, e.Place)) > *a.Capacity+1e-6 {
@@ -192,9 +205,6 @@ func judgeAccounts(e *Evidence) []string {
 			if accounts[after.pickedUpBy].Role == "VOLUNTEER" {
 				awards[award{s.Donation, after.pickedUpBy, "carry"}] = pointsCarry
 			}
-		}
-		if s.Name == api.EventDonationCreated {
-			awards[award{s.Donation, after.donor, "create"}] = pointsCreate
 		}
 		if s.Status != "PICKED_UP" {
 			delete(open[before.claimedBy], s.Donation)
