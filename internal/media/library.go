@@ -98,6 +98,9 @@ func (l *Library) render(ctx context.Context, data []byte, n int) ([][]byte, err
 			return nil, ctx.Err()
 		}
 	}
+	if err := ctx.Err(); err != nil { // it ended just as the turn came
+		return nil, err
+	}
 	return p.render(n)
 }
 

@@ -236,6 +236,18 @@ func TestWhoWaitsForATurnCanLeave(t *testing.T) {
 	r.photo(10)
 }
 
+// Turns are free, and who sent the picture has left: it is not decoded.
+func TestWhoHasLeftGetsNoTurn(t *testing.T) {
+	r := newRig(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 30 { // of two that are ready, select takes any
+		if _, err := r.KeepPhoto(ctx, bomb(10, 10, 8, 2)); !errors.Is(err, context.Canceled) {
+			t.Fatalf("got %v", err)
+		}
+	}
+}
+
 // What takes much memory waits for its own kind and keeps no small photo waiting.
 func TestLargePhotosComeOneByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
