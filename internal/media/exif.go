@@ -3,6 +3,7 @@ package media
 import (
 	"bytes"
 	"encoding/binary"
+	"iter"
 )
 
 const pngMagic = "\x89PNG\r\n\x1a\n"
@@ -28,42 +29,52 @@ func orientation(k kind, data []byte) int {
 	return tiffOrientation(exif)
 }
 
-// segment is a part of a JPEG before its picture.
+// startOfScan is the marker of the segment before the data of a scan.
+const startOfScan = 0xda
+
+// segment is a part of a JPEG that says how long it is.
 type segment struct {
 	marker byte
 	data   []byte
 }
 
-// jpegSegments yields the segments of a JPEG up to its first scan.
-func jpegSegments(data []byte) func(yield func(segment) bool) {
+// jpegSegments yields the segments of a JPEG, those of its scans too. Like the
+// decoder it passes over what stands between them, be it rubbish or the data of a
+// scan, in which a byte 0xff has a zero or a restart marker behind it.
+func jpegSegments(data []byte) iter.Seq[segment] {
 	return func(yield func(segment) bool) {
-		if len(data) < 2 {
-			return
-		}
-		data = data[2:]
-		for len(data) >= 4 && data[0] == 0xff {
-			marker := data[1]
+		data := data[min(2, len(data)):]
+		for {
+			i := bytes.IndexByte(data, 0xff)
+			if i < 0 || len(data) < i+4 {
+				return
+			}
+			marker := data[i+1]
 			switch {
 			case marker == 0xff: // a fill byte
-				data = data[1:]
+				data = data[i+1:]
 				continue
-			case marker == 0x01, marker >= 0xd0 && marker <= 0xd7: // stand alone
-				data = data[2:]
+			case marker == 0x00, marker >= 0xd0 && marker <= 0xd7:
+				data = data[i+2:]
 				continue
-			case marker == 0xda, marker == 0xd9, marker == 0x00:
+			case marker == 0xd9: // the end
 				return
 			}
-			n := int(binary.BigEndian.Uint16(data[2:])) // counts its own two bytes
-			if n < 2 || 2+n > len(data) || !yield(segment{marker, data[4 : 2+n]}) {
+			data = data[i+2:]
+			n := int(binary.BigEndian.Uint16(data)) // counts its own two bytes
+			if n < 2 || n > len(data) || !yield(segment{marker, data[2:n]}) {
 				return
 			}
-			data = data[2+n:]
+			data = data[n:]
 		}
 	}
 }
 
 func jpegExif(data []byte) []byte {
 	for s := range jpegSegments(data) {
+		if s.marker == startOfScan {
+			break
+		}
 		if exif, ok := bytes.CutPrefix(s.data, exifHead); ok && s.marker == 0xe1 {
 			return exif
 		}
@@ -89,20 +100,26 @@ func pngExif(data []byte) []byte {
 	return nil
 }
 
-func webpExif(data []byte) []byte {
-	if len(data) < 12 {
-		return nil
+// webpChunks yields the names and contents of the chunks of a WebP. Of the last one
+// there may be less than it says.
+func webpChunks(data []byte) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		data := data[min(12, len(data)):]
+		for len(data) >= 8 {
+			n := min(int64(binary.LittleEndian.Uint32(data[4:])), int64(len(data)-8))
+			if !yield(string(data[:4]), data[8:8+n]) {
+				return
+			}
+			data = data[min(8+n+n%2, int64(len(data))):]
+		}
 	}
-	data = data[12:]
-	for len(data) >= 8 {
-		name, n := string(data[:4]), int64(binary.LittleEndian.Uint32(data[4:]))
-		if n > int64(len(data)-8) {
-			return nil
-		}
+}
+
+func webpExif(data []byte) []byte {
+	for name, chunk := range webpChunks(data) {
 		if name == "EXIF" {
-			return bytes.TrimPrefix(data[8:8+n], exifHead)
+			return bytes.TrimPrefix(chunk, exifHead)
 		}
-		data = data[min(8+n+n%2, int64(len(data))):]
 	}
 	return nil
 }

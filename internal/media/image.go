@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"image/color"
 	"image/gif"
 	"image/jpeg"
 	"image/png"
@@ -15,14 +14,10 @@ import (
 	"golang.org/x/image/webp"
 )
 
-// Limits of a picture, known before it is decoded.
+// Limits of a picture.
 const (
 	MaxPixels = 40_000_000
 	maxSide   = 20_000
-	// maxDecoding is what decoding may take, in bytes. Of what takes more than
-	// muchDecoding there is one at a time.
-	maxDecoding  = 256 << 20
-	muchDecoding = 64 << 20
 )
 
 // Why a file is not taken.
@@ -31,7 +26,7 @@ var (
 	ErrNoDocument  = errors.New("is neither a PDF nor a JPEG, PNG, WebP or GIF image")
 	ErrUnreadable  = errors.New("is damaged or of a kind that can't be read")
 	ErrManyPixels  = fmt.Errorf("has more than %d megapixels, or a side of more than %d pixels", MaxPixels/1_000_000, maxSide)
-	ErrMuchToRead  = errors.New("takes too much memory to read; save it smaller, or as a plain JPEG")
+	ErrMuchToRead  = errors.New("takes too much memory or time to read; save it smaller, or as a plain JPEG")
 	errNoDimension = errors.New("has no width or height")
 )
 
@@ -77,64 +72,8 @@ func inspect(data []byte) (picture, error) {
 	if c.Width > maxSide || c.Height > maxSide || pixels > MaxPixels {
 		return p, ErrManyPixels
 	}
-	if p.cost = int64(float64(pixels) * p.perPixel(c.ColorModel)); p.cost > maxDecoding {
-		return p, ErrMuchToRead
-	}
-	return p, nil
-}
-
-// perPixel is how many bytes a decoder holds for each pixel.
-func (p picture) perPixel(model color.Model) float64 {
-	switch p.kind {
-	case jpegFile:
-		return jpegPerPixel(p.data)
-	case webpFile:
-		return 8 // lossless: twice four; else one and a half, and an alpha of four
-	case gifFile:
-		return 1
-	}
-	per := 4.0
-	switch model {
-	case color.NRGBA64Model, color.RGBA64Model:
-		per = 8
-	case color.GrayModel:
-		per = 1
-	case color.Gray16Model:
-		per = 2
-	}
-	return per * 1.5 // an interlaced one is put together from parts
-}
-
-// jpegPerPixel: a byte for each sample, and for a progressive picture, which is put
-// together from many scans, its coefficient of four bytes.
-func jpegPerPixel(data []byte) float64 {
-	const worst = 4 * 5
-	for s := range jpegSegments(data) {
-		if s.marker < 0xc0 || s.marker > 0xc2 {
-			continue
-		}
-		if len(s.data) < 6 {
-			return worst
-		}
-		n := int(s.data[5])
-		if n == 0 || len(s.data) < 6+3*n {
-			return worst
-		}
-		var samples, across, down int
-		for i := range n {
-			h, v := int(s.data[6+3*i+1]>>4), int(s.data[6+3*i+1]&15)
-			samples, across, down = samples+h*v, max(across, h), max(down, v)
-		}
-		if across*down == 0 {
-			return worst
-		}
-		per := float64(samples) / float64(across*down)
-		if s.marker == 0xc2 {
-			per *= 5
-		}
-		return per
-	}
-	return worst
+	p.cost, err = costOf(p.kind, data, c)
+	return p, err
 }
 
 func (p picture) decode() (image.Image, error) {

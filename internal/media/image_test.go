@@ -2,11 +2,13 @@ package media_test
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/binary"
 	"errors"
 	"image"
 	"image/color"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -129,6 +131,10 @@ func TestBrokenEXIFIsNone(t *testing.T) {
 	if got := media.TIFFOrientation(good); got != 6 {
 		t.Errorf("got %d, want 6", got)
 	}
+	late := withSegment(withExif([]byte{0xff, 0xd8}, good), 0xda, []byte{1, 1, 0, 0, 63, 0})
+	if got := media.Orientation(late); got != 1 {
+		t.Errorf("behind the first scan: got %d", got)
+	}
 	far := binary.BigEndian.AppendUint32([]byte("MM\x00*"), 0xffffffff)
 	long := bytes.Clone(good)
 	long[8+2+2+1] = 4 // LONG where SHORT is right
@@ -155,15 +161,9 @@ func TestTransparentIsWhiteAndMovingIsStill(t *testing.T) {
 	}
 }
 
-// header is a JPEG as far as its frame header.
-func header(marker byte, w, h uint16, sampling ...byte) []byte {
-	b := []byte{8}
-	b = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(b, h), w)
-	b = append(b, byte(len(sampling)))
-	for i, s := range sampling {
-		b = append(b, byte(i+1), s, 0)
-	}
-	return withSegment([]byte{0xff, 0xd8, 0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0}, marker, b)
+// header is a JPEG as far as the head of its first scan.
+func header(marker byte, w, h int, sampling ...byte) []byte {
+	return slices.Concat([]byte{0xff, 0xd8}, frameOf(marker, w, h, sampling...), segmentOf(0xda, 1, 1, 0, 0, 63, 0))
 }
 
 func TestWhatIsRefused(t *testing.T) {
@@ -191,6 +191,8 @@ func TestWhatIsRefused(t *testing.T) {
 		"JPEG of 65535 x 65535":   {header(0xc0, 65535, 65535, 0x22, 0x11, 0x11), media.ErrManyPixels},
 		"large JPEG":              {header(0xc0, 8000, 5000, 0x11, 0x11, 0x11), media.ErrUnreadable}, // it has no content
 		"large progressive JPEG":  {header(0xc2, 8000, 5000, 0x11, 0x11, 0x11), media.ErrMuchToRead},
+		"JPEG of 65 scans":        {scanned(65, frameOf(0xc2, 64, 64, 0x11), nil), media.ErrMuchToRead},
+		"large JPEG of 27 scans":  {scanned(27, frameOf(0xc2, 20_000, 2000, 0x11), nil), media.ErrMuchToRead},
 		"WebP of 16383 x 16383":   {webpOf(16383, 16383, corners[0], nil), media.ErrManyPixels},
 		"WebP with a false frame": {webpLie(), media.ErrUnreadable},
 	} {
@@ -219,21 +221,102 @@ func webpLie() []byte {
 
 func TestCostOfDecoding(t *testing.T) {
 	const million = 1_000_000
+	adobe := append([]byte("Adobe\x00\x64\x00\x00\x00\x00"), 0)
+	rgb := header(0xc0, 1000, 1000, 0x11, 0x11, 0x11)
+	rgb[12], rgb[15], rgb[18] = 'R', 'G', 'B'
+	torn := webpFile(webpHead(0, 10, 10), webpOf(10, 10, corners[0], nil)[12:])
 	for name, c := range map[string]struct {
 		data []byte
 		want int64
 	}{
-		"4:2:0":                 {header(0xc0, 1000, 1000, 0x22, 0x11, 0x11), 1.5 * million},
-		"4:4:4":                 {header(0xc0, 1000, 1000, 0x11, 0x11, 0x11), 3 * million},
-		"grey":                  {header(0xc0, 1000, 1000, 0x11), million},
-		"progressive 4:2:0":     {header(0xc2, 1000, 1000, 0x22, 0x11, 0x11), 7.5 * million},
-		"fill bytes before it":  {append([]byte{0xff, 0xd8, 0xff, 0xff}, header(0xc0, 1000, 1000, 0x22, 0x11, 0x11)[2:]...), 1.5 * million},
-		"rubbish before it":     {append([]byte{0xff, 0xd8, 0xff, 0xfe, 0, 2, 0x12, 0x34}, header(0xc0, 1000, 1000, 0x22, 0x11, 0x11)[2:]...), 20 * million},
-		"PNG of 8 bits":         {bomb(1000, 1000, 8, 6), 6 * million},
-		"WebP without a header": {webpOf(1000, 1000, corners[0], nil), 8 * million},
+		"4:2:0":                {header(0xc0, 1000, 1000, 0x22, 0x11, 0x11), 1.5 * million},
+		"4:4:4":                {header(0xc0, 1000, 1000, 0x11, 0x11, 0x11), 3 * million},
+		"grey":                 {header(0xc0, 1000, 1000, 0x11), million},
+		"progressive 4:2:0":    {header(0xc2, 1000, 1000, 0x22, 0x11, 0x11), 7.5 * million},
+		"fill bytes before it": {append([]byte{0xff, 0xd8, 0xff, 0xff}, header(0xc0, 1000, 1000, 0x22, 0x11, 0x11)[2:]...), 1.5 * million},
+		"rubbish before it":    {append([]byte{0xff, 0xd8, 0xff, 0xfe, 0, 2, 0x12, 0x34}, header(0xc0, 1000, 1000, 0x22, 0x11, 0x11)[2:]...), 1.5 * million},
+		"CMYK":                 {header(0xc0, 1000, 1000, 0x11, 0x11, 0x11, 0x11), 8 * million},
+		"RGB by Adobe":         {withSegment(header(0xc0, 1000, 1000, 0x11, 0x11, 0x11), 0xee, adobe), 7 * million},
+		"RGB by name":          {rgb, 7 * million},
+		"PNG of 8 bits":        {bomb(1000, 1000, 8, 6), 6 * million},
+		"PNG of 1 grey bit":    {bomb(1000, 1000, 1, 0), 6 * million},
+		"PNG of 16 grey bits":  {bomb(1000, 1000, 16, 0), 12 * million},
+		"GIF":                  {[]byte("GIF89a\xe8\x03\xe8\x03\x00\x00\x00"), 2 * million},
+		"lossy WebP":           {webpFile(lossy(1000, 1000)), 2 * million},
+		"WebP with alpha":      {webpFile(webpHead(1<<4, 1000, 1000), webpChunk("ALPH", []byte{1}), lossy(1000, 1000)), 8*million + 2600*57<<10},
+		"lossless WebP":        {webpOf(1000, 1000, corners[0], nil), 8*million + 2600*57<<10},
+		"small lossless WebP":  {webpOf(9, 8, corners[0], nil), 8*9*8 + 6*57<<10},
+		"WebP with a torn end": {torn[:len(torn)-2], 8*10*10 + 9*57<<10},
 	} {
 		if got, err := media.Cost(c.data); err != nil || got != c.want {
 			t.Errorf("%s: got %d, %v, want %d", name, got, err, c.want)
+		}
+	}
+}
+
+// Each scan is a pass over the picture, whatever stands before it.
+func TestScansAreCounted(t *testing.T) {
+	for name, before := range map[string][]byte{
+		"nothing":       nil,
+		"a fill byte":   {0xff},
+		"fill bytes":    {0xff, 0xff, 0xff},
+		"a stuffed 255": {0xff, 0x00},
+		"a restart":     {0xff, 0xd3},
+		"rubbish":       {0x12, 0x34, 0x56},
+		"a comment":     segmentOf(0xfe, segmentOf(0xda, 0xff, 0xda)...), // what looks like a scan in it is none
+		"a long one":    segmentOf(0xe5, bytes.Repeat([]byte{0xff, 0xda}, 1000)...),
+	} {
+		for kind, marker := range map[string]byte{"baseline": 0xc0, "extended": 0xc1, "progressive": 0xc2} {
+			frame := frameOf(marker, 64, 48, 0x11)
+			most := scanned(64, frame, before)
+			behind := slices.Concat(most, []byte{0, 2}, segmentOf(0xda, 0xff, 0xda))
+			if out, err := media.Render(behind); err != nil {
+				t.Errorf("%s before each of 64 %s scans: %v", name, kind, err)
+			} else if got := decoded(t, out[0]).Bounds().Size(); got != image.Pt(64, 48) {
+				t.Errorf("%s before each of 64 %s scans: size %v", name, kind, got)
+			}
+			if _, err := media.Render(scanned(65, frame, before)); !errors.Is(err, media.ErrMuchToRead) {
+				t.Errorf("%s before each of 65 %s scans: got %v", name, kind, err)
+			}
+		}
+	}
+}
+
+func TestLargePicturesHaveFewerScans(t *testing.T) {
+	for name, c := range map[string]struct {
+		frame []byte
+		most  int
+	}{
+		"grey, 40 megapixels":     {frameOf(0xc2, 20_000, 2000, 0x11), 26},
+		"progressive 4:4:4, 17.6": {frameOf(0xc2, 4200, 4200, 0x11, 0x11, 0x11), 20},
+		"progressive 4:2:0, 35":   {frameOf(0xc2, 7000, 5000, 0x22, 0x11, 0x11), 20},
+		"baseline 4:4:4, 36":      {frameOf(0xc0, 6000, 6000, 0x11, 0x11, 0x11), 9},
+		"CMYK, 30":                {frameOf(0xc0, 6000, 5000, 0x11, 0x11, 0x11, 0x11), 8},
+		"progressive 4:2:0, 12":   {frameOf(0xc2, 4000, 3000, 0x22, 0x11, 0x11), 59},
+	} {
+		if _, err := media.Cost(scanned(c.most, c.frame, nil)); err != nil {
+			t.Errorf("%s, %d scans: %v", name, c.most, err)
+		}
+		if _, err := media.Cost(scanned(c.most+1, c.frame, nil)); !errors.Is(err, media.ErrMuchToRead) {
+			t.Errorf("%s, %d scans: got %v", name, c.most+1, err)
+		}
+	}
+}
+
+// tenScans is a progressive picture, as libjpeg makes it by default.
+//
+//go:embed testdata/progressive.jpg
+var tenScans []byte
+
+func TestProgressivePhoto(t *testing.T) {
+	if n := bytes.Count(tenScans, []byte{0xff, 0xda}); n != 10 {
+		t.Fatalf("it has %d scans", n)
+	}
+	for i, m := range render(t, tenScans) {
+		for j, got := range cornersOf(m) {
+			if !near(got, corners[j]) {
+				t.Errorf("size %d, corner %d: got %v, want %v", i, j, got, corners[j])
+			}
 		}
 	}
 }
@@ -281,6 +364,10 @@ func FuzzIntake(f *testing.F) {
 	f.Add(gifOf(f, corners[0], corners[1]))
 	f.Add(webpOf(24, 16, corners[0], tiff(binary.BigEndian, 6)))
 	f.Add(bomb(50_000, 50_000, 8, 2))
+	f.Add(tenScans)
+	f.Add(scanned(65, frameOf(0xc2, 64, 64, 0x11), nil))
+	f.Add(scanned(3, frameOf(0xc0, 24, 16, 0x22, 0x11, 0x11), segmentOf(0xdd, 0, 1)))
+	f.Add(webpFile(webpHead(1<<4, 24, 16), webpChunk("ALPH", []byte{1}), lossy(24, 16)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if cost, err := media.Cost(data); err != nil || cost > 4<<20 {
 			return // large ones are slow, and no other

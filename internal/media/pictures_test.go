@@ -9,6 +9,7 @@ import (
 	"image/gif"
 	"image/jpeg"
 	"image/png"
+	"slices"
 	"testing"
 )
 
@@ -97,10 +98,48 @@ func tiff(order binary.AppendByteOrder, orientation uint16) []byte {
 	return append(b, "GPS-was-here"...)
 }
 
+// segmentOf is a segment of a JPEG.
+func segmentOf(marker byte, data ...byte) []byte {
+	b := binary.BigEndian.AppendUint16([]byte{0xff, marker}, uint16(len(data)+2))
+	return append(b, data...)
+}
+
 // withSegment puts a segment behind the first marker of a JPEG.
 func withSegment(jpg []byte, marker byte, data []byte) []byte {
-	b := append([]byte{0xff, 0xd8, 0xff, marker}, binary.BigEndian.AppendUint16(nil, uint16(len(data)+2))...)
-	return append(append(b, data...), jpg[2:]...)
+	return slices.Concat(jpg[:2], segmentOf(marker, data...), jpg[2:])
+}
+
+// frameOf is the segment that says how a JPEG is made.
+func frameOf(marker byte, w, h int, sampling ...byte) []byte {
+	b := []byte{8, byte(h >> 8), byte(h), byte(w >> 8), byte(w), byte(len(sampling))}
+	for i, s := range sampling {
+		b = append(b, byte(i+1), s, 0)
+	}
+	return segmentOf(marker, b...)
+}
+
+// scanned is a JPEG of n scans of its first component, with something before each. A
+// scan holds zeros alone: they say that there is nothing in the blocks, in a
+// progressive picture for 16,384 at a time.
+func scanned(n int, frame, before []byte) []byte {
+	const progressive = 0xc2
+	across, down := int(frame[7])<<8|int(frame[8]), int(frame[5])<<8|int(frame[6])
+	blocks := (across + 7) / 8 * ((down + 7) / 8)
+	code, scan := byte(0), []byte{1, 1, 0, 0, 63, 0}
+	data := make([]byte, blocks/4+1)
+	if frame[1] == progressive {
+		code, scan[3] = 0xe0, 1
+		data = make([]byte, 2*(blocks/16384+1))
+	}
+	ones := bytes.Repeat([]byte{1}, 64)
+	b := slices.Concat([]byte{0xff, 0xd8}, segmentOf(0xdb, append([]byte{0}, ones...)...), frame)
+	for class, value := range map[byte]byte{0x00: 0, 0x10: code} { // each has one code, of one bit
+		b = append(b, segmentOf(0xc4, append(append([]byte{class, 1}, make([]byte, 15)...), value)...)...)
+	}
+	for range n {
+		b = slices.Concat(b, before, segmentOf(0xda, scan...), data)
+	}
+	return append(b, 0xff, 0xd9)
 }
 
 func withExif(jpg, exif []byte) []byte {
@@ -151,17 +190,32 @@ func webpOf(w, h int, c color.RGBA, exif []byte) []byte {
 		put(1, 1) // of eight bits
 		put(symbol, 8)
 	}
-	part := func(name string, data []byte) []byte {
-		b := binary.LittleEndian.AppendUint32([]byte(name), uint32(len(data)))
-		b = append(b, data...)
-		return append(b, make([]byte, len(data)%2)...)
-	}
-	body := part("VP8L", bits)
+	body := webpChunk("VP8L", bits)
 	if exif != nil {
-		x := []byte{1 << 3, 0, 0, 0, byte(w - 1), byte((w - 1) >> 8), 0, byte(h - 1), byte((h - 1) >> 8), 0}
-		body = bytes.Join([][]byte{part("VP8X", x), body, part("EXIF", exif)}, nil)
+		body = slices.Concat(webpHead(1<<3, w, h), body, webpChunk("EXIF", exif))
 	}
-	return part("RIFF", append([]byte("WEBP"), body...))
+	return webpFile(body)
+}
+
+// webpChunk is a chunk of a WebP.
+func webpChunk(name string, data []byte) []byte {
+	b := binary.LittleEndian.AppendUint32([]byte(name), uint32(len(data)))
+	b = append(b, data...)
+	return append(b, make([]byte, len(data)%2)...)
+}
+
+// webpHead is the chunk that says what else there is.
+func webpHead(flags byte, w, h int) []byte {
+	return webpChunk("VP8X", []byte{flags, 0, 0, 0, byte(w - 1), byte((w - 1) >> 8), 0, byte(h - 1), byte((h - 1) >> 8), 0})
+}
+
+func webpFile(chunks ...[]byte) []byte {
+	return webpChunk("RIFF", append([]byte("WEBP"), slices.Concat(chunks...)...))
+}
+
+// lossy is a chunk with the head of a lossy picture and nothing in it.
+func lossy(w, h int) []byte {
+	return webpChunk("VP8 ", []byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, byte(w), byte(w >> 8), byte(h), byte(h >> 8)})
 }
 
 func decoded(t *testing.T, data []byte) image.Image {
