@@ -259,7 +259,7 @@ func (p *partsOf) file(ctx context.Context, part *multipart.Part) error {
 		return api.NewError(http.StatusUnsupportedMediaType, api.CodeUnsupportedMedia, fmt.Sprintf("%s: %s %v", p.files, name, err))
 	case errors.Is(err, media.ErrUnreadable):
 		return invalidField(p.files, "%s %v", name, media.ErrUnreadable)
-	case errors.Is(err, media.ErrManyPixels), errors.Is(err, media.ErrMuchToRead):
+	case errors.Is(err, media.ErrManyPixels), errors.Is(err, media.ErrMuchToRead), errors.Is(err, media.ErrAnimated):
 		return invalidField(p.files, "%s %v", name, err)
 	case err != nil:
 		return err

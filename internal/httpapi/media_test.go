@@ -214,6 +214,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 	plain := photo(8, 8)
 	scan := strings.Index(plain, "\xff\xda")
 	scans := plain[:scan] + strings.Repeat(plain[scan:len(plain)-2], 65) + "\xff\xd9"
+	animation := "RIFF\x16\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x02\x00\x00\x00\x07\x00\x00\x07\x00\x00"
 	bomb = bomb[:29] + string(binary.BigEndian.AppendUint32(nil, crc(bomb[12:29]))) + bomb[33:]
 	for name, c := range map[string]struct {
 		parts  []upload
@@ -230,6 +231,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		"half":             {[]upload{{"images", "a.jpg", photo(99, 99)[:400]}}, 400, invalid, `images: "a.jpg" is damaged`},
 		"a bomb":           {[]upload{{"images", "a.png", bomb}}, 400, invalid, "more than 40 megapixels"},
 		"many scans":       {[]upload{{"images", "a.jpg", scans}}, 400, invalid, `images: "a.jpg" takes too much memory or time to read`},
+		"an animation":     {[]upload{{"images", "a.webp", animation}}, 400, invalid, `images: "a.webp" is an animated WebP`},
 		"a path as a name": {[]upload{{"images", `..\..\etc/pass"wd`, "no"}}, 415, api.CodeUnsupportedMedia, `"pass\"wd"`},
 		"a long name":      {[]upload{{"images", strings.Repeat("ä", 500), "no"}}, 415, api.CodeUnsupportedMedia, "ä…"},
 		"5 MiB and a byte": {[]upload{{"images", "a.jpg", padded(photo(8, 8), 5<<20+1)}}, 413, api.CodeTooLarge, `images: "a.jpg" is larger than 5 MiB`},

@@ -123,3 +123,13 @@ func webpCost(data []byte, c image.Config) float64 {
 	}
 	return 2 * pixels
 }
+
+// moves says whether a WebP is an animation.
+func moves(data []byte) bool {
+	for name, chunk := range webpChunks(data) {
+		if name == "VP8X" {
+			return len(chunk) > 0 && chunk[0]&2 != 0
+		}
+	}
+	return false
+}

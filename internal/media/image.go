@@ -27,6 +27,7 @@ var (
 	ErrUnreadable  = errors.New("is damaged or of a kind that can't be read")
 	ErrManyPixels  = fmt.Errorf("has more than %d megapixels, or a side of more than %d pixels", MaxPixels/1_000_000, maxSide)
 	ErrMuchToRead  = errors.New("takes too much memory or time to read; save it smaller, or as a plain JPEG")
+	ErrAnimated    = errors.New("is an animated WebP, which can't be read; send a single picture")
 	errNoDimension = errors.New("has no width or height")
 )
 
@@ -71,6 +72,9 @@ func inspect(data []byte) (picture, error) {
 	pixels := int64(c.Width) * int64(c.Height)
 	if c.Width > maxSide || c.Height > maxSide || pixels > MaxPixels {
 		return p, ErrManyPixels
+	}
+	if p.kind == webpFile && moves(data) {
+		return p, ErrAnimated
 	}
 	p.cost, err = costOf(p.kind, data, c)
 	return p, err

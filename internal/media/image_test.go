@@ -193,6 +193,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"large progressive JPEG":  {header(0xc2, 8000, 5000, 0x11, 0x11, 0x11), media.ErrMuchToRead},
 		"JPEG of 65 scans":        {scanned(65, frameOf(0xc2, 64, 64, 0x11), nil), media.ErrMuchToRead},
 		"large JPEG of 27 scans":  {scanned(27, frameOf(0xc2, 20_000, 2000, 0x11), nil), media.ErrMuchToRead},
+		"WebP that moves":         {animated(64, 64), media.ErrAnimated},
 		"WebP of 16383 x 16383":   {webpOf(16383, 16383, corners[0], nil), media.ErrManyPixels},
 		"WebP with a false frame": {webpLie(), media.ErrUnreadable},
 	} {
@@ -367,6 +368,7 @@ func FuzzIntake(f *testing.F) {
 	f.Add(tenScans)
 	f.Add(scanned(65, frameOf(0xc2, 64, 64, 0x11), nil))
 	f.Add(scanned(3, frameOf(0xc0, 24, 16, 0x22, 0x11, 0x11), segmentOf(0xdd, 0, 1)))
+	f.Add(animated(24, 16))
 	f.Add(webpFile(webpHead(1<<4, 24, 16), webpChunk("ALPH", []byte{1}), lossy(24, 16)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if cost, err := media.Cost(data); err != nil || cost > 4<<20 {

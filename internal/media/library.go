@@ -55,7 +55,7 @@ func New(db *store.Store, files Files, log *slog.Logger) *Library {
 
 // KeepPhoto checks a photo, writes it anew and returns its name. It stays for
 // LooseFor, and as long as somebody refers to it. A photo that is not taken is
-// ErrNoImage, ErrUnreadable, ErrManyPixels or ErrMuchToRead.
+// ErrNoImage, ErrUnreadable, ErrManyPixels, ErrMuchToRead or ErrAnimated.
 func (l *Library) KeepPhoto(ctx context.Context, data []byte) (name string, err error) {
 	rendered, err := l.render(ctx, data, len(sizes))
 	if err != nil {

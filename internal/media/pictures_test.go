@@ -218,6 +218,11 @@ func lossy(w, h int) []byte {
 	return webpChunk("VP8 ", []byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, byte(w), byte(w >> 8), byte(h), byte(h >> 8)})
 }
 
+// animated is a WebP that moves; of its pictures there is none.
+func animated(w, h int) []byte {
+	return webpFile(webpHead(1<<1, w, h), webpChunk("ANIM", make([]byte, 6)), webpChunk("ANMF", make([]byte, 16)))
+}
+
 func decoded(t *testing.T, data []byte) image.Image {
 	t.Helper()
 	m, err := jpeg.Decode(bytes.NewReader(data))
