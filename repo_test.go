@@ -47,7 +47,7 @@ var may = map[string][]string{
 	// What a request asks for.
 	"internal/auth": {"internal/account", "internal/store"},
 	"internal/command": {
-		"api", "internal/account", "internal/auth", "internal/donation", "internal/eventlog", "internal/feed", "internal/geo", "internal/notice", "internal/public", "internal/store", "internal/voice",
+		"api", "internal/account", "internal/auth", "internal/donation", "internal/eventlog", "internal/feed", "internal/geo", "internal/notice", "internal/public", "internal/query", "internal/store", "internal/voice",
 	},
 	"internal/query": {
 		"api", "internal/account", "internal/donation", "internal/eventlog", "internal/feed", "internal/geo", "internal/impact", "internal/public", "internal/store", "internal/voice",

@@ -14,6 +14,7 @@ import (
 	"larder/internal/donation"
 	"larder/internal/eventlog"
 	"larder/internal/notice"
+	"larder/internal/query"
 	"larder/internal/store"
 )
 
@@ -164,12 +165,13 @@ type ProfileChange struct {
 	Available                                                *bool
 }
 
-// UpdateProfile changes what an account says about itself.
-func (s *Service) UpdateProfile(ctx context.Context, by By, c ProfileChange) (account.Account, error) {
-	a, _, err := execute(ctx, s, by, "update profile", c, func(tx *store.Tx) (account.Account, error) {
+// UpdateProfile changes what an account says about itself. What adds up for it is
+// part of the answer, so it is read here and not after the commit.
+func (s *Service) UpdateProfile(ctx context.Context, by By, c ProfileChange) (query.Profile, error) {
+	p, _, err := execute(ctx, s, by, "update profile", c, func(tx *store.Tx) (p query.Profile, err error) {
 		a, err := actor(ctx, tx, by.AccountID)
 		if err != nil {
-			return a, err
+			return p, err
 		}
 		set(&a.Name, c.Name)
 		set(&a.Phone, c.Phone)
@@ -184,11 +186,14 @@ func (s *Service) UpdateProfile(ctx context.Context, by By, c ProfileChange) (ac
 		setPtr(&a.Longitude, c.Longitude)
 		setPtr(&a.Capacity, c.Capacity)
 		if strings.TrimSpace(a.Name) == "" {
-			return a, &donation.Refusal{Code: donation.CodeValidation, Messages: []string{"name must not be blank"}}
+			return p, &donation.Refusal{Code: donation.CodeValidation, Messages: []string{"name must not be blank"}}
 		}
-		return a, saveAccount(ctx, tx, eventlog.TypeAccountUpdated, &a)
+		if err := saveAccount(ctx, tx, eventlog.TypeAccountUpdated, &a); err != nil {
+			return p, err
+		}
+		return query.ProfileIn(ctx, tx, a.ID, a.UpdatedAt, s.place)
 	})
-	return a, err
+	return p, err
 }
 
 func set[T any](dst, src *T) {

@@ -137,10 +137,11 @@ func TestUpdateProfile(t *testing.T) {
 		VehicleNumber: new("7"), Available: new(true),
 	}
 	before := w.account("ngo")
-	got, err := w.UpdateProfile(w.ctx, command.By{AccountID: "ngo"}, change)
+	p, err := w.UpdateProfile(w.ctx, command.By{AccountID: "ngo"}, change)
 	if err != nil {
 		t.Fatal(err)
 	}
+	got := p.Account
 	want := before
 	want.Name, want.Phone, want.OrganizationName, want.OrganizationType, want.Address = "Ngó", "2", "Org", "kind", "there"
 	want.Latitude, want.Longitude, want.Capacity, want.CapacityUnit = new(1.5), new(-2.5), new(20.0), "kg"
@@ -149,7 +150,8 @@ func TestUpdateProfile(t *testing.T) {
 		t.Errorf("all fields (-want +got):\n%s", diff)
 	}
 	wantAccountRecord(t, w, got, eventlog.TypeAccountUpdated, 1)
-	got, err = w.UpdateProfile(w.ctx, command.By{AccountID: "ngo"}, command.ProfileChange{Phone: new(""), Available: new(false)})
+	p, err = w.UpdateProfile(w.ctx, command.By{AccountID: "ngo"}, command.ProfileChange{Phone: new(""), Available: new(false)})
+	got = p.Account
 	want.Phone, want.Available, want.UpdatedAt = "", false, got.UpdatedAt
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("two fields: %v (-want +got):\n%s", err, diff)

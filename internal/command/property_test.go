@@ -22,6 +22,7 @@ import (
 	"larder/internal/account"
 	"larder/internal/command"
 	"larder/internal/donation"
+	"larder/internal/query"
 	"larder/internal/store"
 )
 
@@ -292,7 +293,9 @@ func do(w *world, node *command.Service, o wish) said {
 	case "toggle":
 		a, err = node.ToggleActive(w.ctx, by, o.Target)
 	case "capacity":
-		a, err = node.UpdateProfile(w.ctx, by, command.ProfileChange{Capacity: &o.Capacity})
+		var p query.Profile
+		p, err = node.UpdateProfile(w.ctx, by, command.ProfileChange{Capacity: &o.Capacity})
+		a = p.Account
 	default:
 		done, err = node.Do(w.ctx, by, command.Order{DonationID: o.Target, Action: donation.Action(o.Kind), Reason: o.Reason})
 	}

@@ -71,9 +71,7 @@ func (a *API) profile(ctx context.Context, _ *struct{}) (*body[api.Profile], err
 	if err != nil {
 		return nil, problem.NotFound(err, problem.ErrUserNotFound)
 	}
-	out := profile(p)
-	out.CertificateURL = a.certificateURL(ctx, p.ID, p.Certificate)
-	return &body[api.Profile]{out}, nil
+	return &body[api.Profile]{a.profileOf(ctx, p)}, nil
 }
 
 type profileInput struct {
@@ -83,18 +81,17 @@ type profileInput struct {
 
 func (a *API) updateProfile(ctx context.Context, in *profileInput) (*body[api.Envelope[api.Profile]], error) {
 	u := in.Body
-	if _, err := a.commands.UpdateProfile(ctx, in.by(ctx), command.ProfileChange{
+	p, err := a.commands.UpdateProfile(ctx, in.by(ctx), command.ProfileChange{
 		Name: u.Name, Phone: u.Phone, OrganizationName: u.OrganizationName, OrganizationType: u.OrganizationType,
 		Address: u.Address, Latitude: u.Latitude, Longitude: u.Longitude, Capacity: u.DailyIntakeCapacity,
 		CapacityUnit: u.CapacityUnit, VehicleType: u.VehicleType, VehicleNumber: u.VehicleNumber, Available: u.IsAvailable,
-	}); err != nil {
-		return nil, err
-	}
-	p, err := a.profile(ctx, nil)
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &body[api.Envelope[api.Profile]]{api.Envelope[api.Profile]{Success: true, Data: p.Body, Message: "Profile updated"}}, nil
+	return &body[api.Envelope[api.Profile]]{api.Envelope[api.Profile]{
+		Success: true, Data: a.profileOf(ctx, p), Message: "Profile updated",
+	}}, nil
 }
 
 func (a *API) pendingNGOs(ctx context.Context, _ *struct{}) (*body[[]api.PendingNGO], error) {
@@ -172,7 +169,9 @@ func user(a account.Account) api.User {
 	return api.User{ID: a.ID, Email: a.Email, Name: a.Name, Role: string(a.Role), IsVerified: a.Verified}
 }
 
-func profile(p query.Profile) api.Profile {
+// profileOf is a profile as its owner sees it. Karma alone decides badges and level;
+// the link to a certificate is made for this answer.
+func (a *API) profileOf(ctx context.Context, p query.Profile) api.Profile {
 	level, missing := account.Level(p.Karma)
 	catalog := make([]api.Badge, 0, len(account.Badges()))
 	for _, b := range account.Badges() {
@@ -184,7 +183,7 @@ func profile(p query.Profile) api.Profile {
 		User: user(p.Account), OrganizationName: api.Text(p.OrganizationName), OrganizationType: api.Text(p.OrganizationType),
 		Phone: api.Text(p.Phone), Address: api.Text(p.Address), Latitude: p.Latitude, Longitude: p.Longitude,
 		IsActive: p.Active, DailyIntakeCapacity: p.Capacity, CurrentIntakeLoad: p.IntakeLoad,
-		CapacityUnit: api.Text(p.CapacityUnit), VehicleType: api.Text(p.VehicleType), VehicleNumber: api.Text(p.VehicleNumber),
+		CapacityUnit: api.Text(p.CapacityUnit), CertificateURL: a.certificateURL(ctx, p.ID, p.Certificate), VehicleType: api.Text(p.VehicleType), VehicleNumber: api.Text(p.VehicleNumber),
 		IsAvailable: p.Available, TrustScore: p.Ratings.Mean(), KarmaPoints: p.Karma, Badges: account.Earned(p.Karma),
 		BadgeCatalog: catalog, Level: level, NextLevelPoints: missing, ImpactStats: p.Impact,
 		CreatedAt: api.At(p.CreatedAt), UpdatedAt: api.At(p.UpdatedAt),

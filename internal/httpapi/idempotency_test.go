@@ -48,6 +48,30 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
+// What adds up for an account is part of the answer, however it changes afterwards.
+func TestIdempotencyKeyOfAProfile(t *testing.T) {
+	w := newWorld(t)
+	donor := w.users["donor"]
+	change := func(key, name string) testkit.Reply {
+		return w.Do(keyed("PATCH", "/auth/profile", donor.Token, map[string]any{"name": name}, key))
+	}
+	first := change("k1", "First")
+	if e := testkit.Must[api.Envelope[api.Profile]](w.Node, first, 200); e.Data.Name != "First" || len(e.Data.BadgeCatalog) == 0 {
+		t.Errorf("got %+v", e.Data)
+	}
+	w.Donate(donor, nil)
+	second := testkit.Must[api.Envelope[api.Profile]](w.Node, change("k2", "Second"), 200).Data
+	if second.Name != "Second" || second.KarmaPoints != account.ReasonCreate.Points() || second.ImpactStats.TotalDonations != 1 {
+		t.Errorf("the second change was answered %+v", second)
+	}
+	if again := change("k1", "First"); again.Status != first.Status || string(again.Body) != string(first.Body) {
+		t.Errorf("first %s\nagain %s", first, again)
+	}
+	if p := testkit.Must[api.Profile](w.Node, w.Get("/auth/profile", donor.Token), 200); p.Name != "Second" {
+		t.Errorf("the repetition set the name %q", p.Name)
+	}
+}
+
 func TestIdempotencyKeyIsOfOneCallerAndOneRequest(t *testing.T) {
 	w := newWorld(t)
 	donor, stranger := w.users["donor"].Token, w.users["stranger"].Token

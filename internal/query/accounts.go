@@ -26,28 +26,34 @@ type Profile struct {
 
 // Profile returns the profile of an account, or store.ErrNotFound.
 func (s *Service) Profile(ctx context.Context, id string) (p Profile, err error) {
-	now := time.Now()
 	err = s.store.View(ctx, func(tx *store.Tx) error {
-		if p.Account, err = tx.Account(ctx, id); err != nil {
-			return err
-		}
-		if p.Karma, err = tx.Karma(ctx, id); err != nil {
-			return err
-		}
-		if p.Certificate, err = certificate(ctx, tx, id); err != nil {
-			return err
-		}
-		if p.Impact, err = impactOf(ctx, tx, p.Account, now); err != nil {
-			return err
-		}
-		ratings, err := tx.Ratings(ctx, id)
-		if err != nil {
-			return err
-		}
-		p.Ratings = ratings[id]
-		p.IntakeLoad, err = tx.IntakeLoad(ctx, id, p.CapacityUnit, account.DayStart(now, s.place))
+		p, err = ProfileIn(ctx, tx, id, time.Now(), s.place)
 		return err
 	})
+	return p, err
+}
+
+// ProfileIn is Profile in a transaction, as it stands at now; place is where the day
+// of the daily intake begins. A command that changes a profile answers with it.
+func ProfileIn(ctx context.Context, tx *store.Tx, id string, now time.Time, place *time.Location) (p Profile, err error) {
+	if p.Account, err = tx.Account(ctx, id); err != nil {
+		return p, err
+	}
+	if p.Karma, err = tx.Karma(ctx, id); err != nil {
+		return p, err
+	}
+	if p.Certificate, err = certificate(ctx, tx, id); err != nil {
+		return p, err
+	}
+	if p.Impact, err = impactOf(ctx, tx, p.Account, now); err != nil {
+		return p, err
+	}
+	ratings, err := tx.Ratings(ctx, id)
+	if err != nil {
+		return p, err
+	}
+	p.Ratings = ratings[id]
+	p.IntakeLoad, err = tx.IntakeLoad(ctx, id, p.CapacityUnit, account.DayStart(now, place))
 	return p, err
 }
 
