@@ -55,7 +55,7 @@ func (n NewAccount) faults(minPassword int) []string {
 
 // Register adds an account that somebody asked for. An NGO starts unverified;
 // ADMIN is account.ErrAdminByForm. A repetition with the same key has to bring
-// the same password, else it is ErrKeyReused.
+// the same password, and the account to be there, else it is ErrKeyReused.
 func (s *Service) Register(ctx context.Context, key string, n NewAccount) (account.Account, error) {
 	verified, err := account.Register(n.Role)
 	if err != nil {
@@ -70,19 +70,24 @@ func (s *Service) Register(ctx context.Context, key string, n NewAccount) (accou
 		return insertAccount(ctx, tx, n, verified, hash)
 	})
 	if err == nil && replayed {
-		return a, s.prove(ctx, n)
+		return a, s.prove(ctx, a.ID, n)
 	}
 	return a, err
 }
 
-// prove lets only somebody with the password have the answer of a registration.
-func (s *Service) prove(ctx context.Context, n NewAccount) error {
+// prove lets only somebody with the password of the account have the answer of its
+// registration. Once it is deleted nobody has, and the e-mail may be another's.
+func (s *Service) prove(ctx context.Context, id string, n NewAccount) error {
+	var owner account.Account
 	var hash string
 	err := s.store.View(ctx, func(tx *store.Tx) (err error) {
-		_, hash, err = tx.Credentials(ctx, n.Email)
+		owner, hash, err = tx.Credentials(ctx, n.Email)
 		return err
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && owner.ID != id:
+		return ErrKeyReused
+	case err != nil:
 		return err
 	}
 	ok, _, err := s.passwords.Verify(ctx, hash, n.Password)

@@ -108,6 +108,31 @@ func TestRegisterRefuses(t *testing.T) {
 	}
 }
 
+// A key outlives the account that was registered with it. Its answer is of no use to
+// whoever has the e-mail next, even with the same password.
+func TestRegisterAgainAfterDeletion(t *testing.T) {
+	eachEngine(t, func(t *testing.T, w *world) {
+		n := newcomer(account.Donor)
+		first, err := w.Register(w.ctx, "k", n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := w.Register(w.ctx, "k", n); err != nil || again.ID != first.ID {
+			t.Errorf("before: got %s, %v, want %s", again.ID, err, first.ID)
+		}
+		if _, err := w.Delete(w.ctx, n.Email); err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.Register(w.ctx, "k", n)
+		wantErr(t, "deleted", err, command.ErrKeyReused)
+		if second, err := w.Register(w.ctx, "k2", n); err != nil || second.ID == first.ID {
+			t.Errorf("with another key: got %s, %v, want a new account", second.ID, err)
+		}
+		_, err = w.Register(w.ctx, "k", n)
+		wantErr(t, "the e-mail of another account", err, command.ErrKeyReused)
+	})
+}
+
 func TestOperatorsAccounts(t *testing.T) {
 	w := newWorld(t)
 	n := newcomer(account.NGO)
