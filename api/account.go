@@ -74,20 +74,21 @@ type Badge struct {
 	Requirement int    `json:"requirement" doc:"Karma points."`
 }
 
-// ProfileUpdate is the body of PATCH /auth/profile; absent fields stay.
+// ProfileUpdate is the body of PATCH /auth/profile; absent fields stay. null takes a
+// number away, and an empty text a text; else null is as good as absent.
 type ProfileUpdate struct {
-	Name                *string  `json:"name,omitempty" minLength:"1" maxLength:"200"`
-	Phone               *string  `json:"phone,omitempty" maxLength:"50"`
-	OrganizationName    *string  `json:"organizationName,omitempty" maxLength:"200"`
-	OrganizationType    *string  `json:"organizationType,omitempty" maxLength:"200"`
-	Address             *string  `json:"address,omitempty" maxLength:"500"`
-	Latitude            *float64 `json:"latitude,omitempty" minimum:"-90" maximum:"90"`
-	Longitude           *float64 `json:"longitude,omitempty" minimum:"-180" maximum:"180"`
-	DailyIntakeCapacity *float64 `json:"dailyIntakeCapacity,omitempty" minimum:"0" maximum:"1000000"`
-	CapacityUnit        *string  `json:"capacityUnit,omitempty" maxLength:"200"`
-	VehicleType         *string  `json:"vehicleType,omitempty" maxLength:"200"`
-	VehicleNumber       *string  `json:"vehicleNumber,omitempty" maxLength:"50"`
-	IsAvailable         *bool    `json:"isAvailable,omitempty" doc:"Whether a volunteer takes trips now; kept for the other roles, and of no effect there."`
+	Name                *string           `json:"name,omitempty" minLength:"1" maxLength:"200"`
+	Phone               *string           `json:"phone,omitempty" maxLength:"50"`
+	OrganizationName    *string           `json:"organizationName,omitempty" maxLength:"200"`
+	OrganizationType    *string           `json:"organizationType,omitempty" maxLength:"200"`
+	Address             *string           `json:"address,omitempty" maxLength:"500"`
+	Latitude            Nullable[float64] `json:"latitude,omitzero" minimum:"-90" maximum:"90" doc:"With longitude: both numbers, or both null for no place."`
+	Longitude           Nullable[float64] `json:"longitude,omitzero" minimum:"-180" maximum:"180"`
+	DailyIntakeCapacity Nullable[float64] `json:"dailyIntakeCapacity,omitzero" minimum:"0" maximum:"1000000" doc:"null is no limit."`
+	CapacityUnit        *string           `json:"capacityUnit,omitempty" maxLength:"200"`
+	VehicleType         *string           `json:"vehicleType,omitempty" maxLength:"200"`
+	VehicleNumber       *string           `json:"vehicleNumber,omitempty" maxLength:"50"`
+	IsAvailable         *bool             `json:"isAvailable,omitempty" doc:"Whether a volunteer takes trips now; kept for the other roles, and of no effect there."`
 }
 
 // PendingNGO is an NGO that waits for verification, as GET /admin/pending-ngos

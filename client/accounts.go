@@ -36,7 +36,7 @@ func (c *Client) Profile(ctx context.Context) (p api.Profile, err error) {
 	return p, err
 }
 
-// UpdateProfile changes the fields that are not nil and returns the profile.
+// UpdateProfile changes the fields that are given and returns the profile.
 func (c *Client) UpdateProfile(ctx context.Context, u api.ProfileUpdate) (api.Profile, error) {
 	var out api.Envelope[api.Profile]
 	_, err := c.do(ctx, http.MethodPatch, "/auth/profile", nil, u, &out)

@@ -135,7 +135,7 @@ func (c *city) join(ctx context.Context, p *citizen) error {
 		return err
 	}
 	p.id = session.User.ID
-	u := api.ProfileUpdate{Latitude: &p.lat, Longitude: &p.lng}
+	u := api.ProfileUpdate{Latitude: api.Given(&p.lat), Longitude: api.Given(&p.lng)}
 	if p.Role == "VOLUNTEER" {
 		u.IsAvailable, u.VehicleType = new(true), new("Bicycle")
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"larder/api"
 	"larder/internal/account"
 	"larder/internal/auth"
 	"larder/internal/donation"
@@ -162,17 +163,37 @@ func appendAccount(ctx context.Context, tx *store.Tx, what string, a account.Acc
 	return err
 }
 
-// ProfileChange is what an account changes about itself; nil fields stay.
+// ProfileChange is what an account changes about itself; what is nil or not given
+// stays. Without omitzero a fingerprint could not tell what stays from what goes.
 type ProfileChange struct {
 	Name, Phone, OrganizationName, OrganizationType, Address *string
-	Latitude, Longitude, Capacity                            *float64
+	Latitude, Longitude                                      api.Nullable[float64] `json:",omitzero"`
+	Capacity                                                 api.Nullable[float64] `json:",omitzero"` // null: no limit
 	CapacityUnit, VehicleType, VehicleNumber                 *string
 	Available                                                *bool
+}
+
+// placeFault says what is wrong with the place, which is set or cleared as a whole.
+func (c ProfileChange) placeFault() string {
+	switch lat, lng := c.Latitude, c.Longitude; {
+	case lat.Given && !lng.Given:
+		return "longitude must come with latitude"
+	case lng.Given && !lat.Given:
+		return "latitude must come with longitude"
+	case lat.Value == nil && lng.Value != nil:
+		return "latitude must be a number when longitude is one"
+	case lat.Value != nil && lng.Value == nil:
+		return "longitude must be a number when latitude is one"
+	}
+	return ""
 }
 
 // UpdateProfile changes what an account says about itself. What adds up for it is
 // part of the answer, so it is read here and not after the commit.
 func (s *Service) UpdateProfile(ctx context.Context, by By, c ProfileChange) (query.Profile, error) {
+	if fault := c.placeFault(); fault != "" {
+		return query.Profile{}, &donation.Refusal{Code: donation.CodeValidation, Messages: []string{fault}}
+	}
 	p, _, err := execute(ctx, s, by, "update profile", c, func(tx *store.Tx) (p query.Profile, err error) {
 		a, err := actor(ctx, tx, by.AccountID)
 		if err != nil {
@@ -187,9 +208,9 @@ func (s *Service) UpdateProfile(ctx context.Context, by By, c ProfileChange) (qu
 		set(&a.VehicleType, c.VehicleType)
 		set(&a.VehicleNumber, c.VehicleNumber)
 		set(&a.Available, c.Available)
-		setPtr(&a.Latitude, c.Latitude)
-		setPtr(&a.Longitude, c.Longitude)
-		setPtr(&a.Capacity, c.Capacity)
+		replace(&a.Latitude, c.Latitude)
+		replace(&a.Longitude, c.Longitude)
+		replace(&a.Capacity, c.Capacity)
 		if strings.TrimSpace(a.Name) == "" {
 			return p, &donation.Refusal{Code: donation.CodeValidation, Messages: []string{"name must not be blank"}}
 		}
@@ -207,9 +228,9 @@ func set[T any](dst, src *T) {
 	}
 }
 
-func setPtr[T any](dst **T, src *T) {
-	if src != nil {
-		*dst = src
+func replace[T any](dst **T, by api.Nullable[T]) {
+	if by.Given {
+		*dst = by.Value
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"larder/api"
 	"larder/internal/account"
 	"larder/internal/auth"
 	"larder/internal/command"
@@ -158,7 +159,7 @@ func TestUpdateProfile(t *testing.T) {
 	w := newWorld(t)
 	change := command.ProfileChange{
 		Name: new("Ngó"), Phone: new("2"), OrganizationName: new("Org"), OrganizationType: new("kind"), Address: new("there"),
-		Latitude: new(1.5), Longitude: new(-2.5), Capacity: new(20.0), CapacityUnit: new("kg"), VehicleType: new("van"),
+		Latitude: api.Given(new(1.5)), Longitude: api.Given(new(-2.5)), Capacity: api.Given(new(20.0)), CapacityUnit: new("kg"), VehicleType: new("van"),
 		VehicleNumber: new("7"), Available: new(true),
 	}
 	before := w.account("ngo")
@@ -189,6 +190,65 @@ func TestUpdateProfile(t *testing.T) {
 	w.change("ngo", func(a *account.Account) { a.Active = false })
 	_, err = w.UpdateProfile(w.ctx, command.By{AccountID: "ngo"}, command.ProfileChange{Name: new("X")})
 	wantErr(t, "suspended", err, account.ErrSuspended)
+}
+
+func TestClearProfile(t *testing.T) {
+	w := newWorld(t)
+	by := command.By{AccountID: "ngo", Key: "k"}
+	number, null := api.Given(new(1.5)), api.Given[float64](nil)
+	change := func(by command.By, c command.ProfileChange) account.Account {
+		t.Helper()
+		p, err := w.UpdateProfile(w.ctx, by, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Account
+	}
+	change(command.By{AccountID: "ngo"}, command.ProfileChange{Latitude: number, Longitude: number, Capacity: number})
+	if a := change(by, command.ProfileChange{Phone: new("1")}); a.Latitude == nil || a.Longitude == nil || a.Capacity == nil {
+		t.Errorf("what was not given went: %+v", a)
+	}
+	_, err := w.UpdateProfile(w.ctx, by, command.ProfileChange{Phone: new("1"), Capacity: null})
+	wantErr(t, "the same key with null for absent", err, command.ErrKeyReused)
+	by.Key = "k2"
+	if a := change(by, command.ProfileChange{Capacity: null}); a.Latitude == nil || a.Longitude == nil || a.Capacity != nil {
+		t.Errorf("no limit: got %+v", a)
+	}
+	if a := change(command.By{AccountID: "ngo"}, command.ProfileChange{Latitude: null, Longitude: null}); a.Latitude != nil || a.Longitude != nil {
+		t.Errorf("no place: got %+v", a)
+	}
+	if a := w.account("ngo"); a.Latitude != nil || a.Longitude != nil || a.Capacity != nil {
+		t.Errorf("stored: %+v", a)
+	}
+}
+
+// Half a place is none.
+func TestPlaceIsSetAsAWhole(t *testing.T) {
+	w := newWorld(t)
+	absent, number, null := api.Nullable[float64]{}, api.Given(new(1.5)), api.Given[float64](nil)
+	if _, err := w.UpdateProfile(w.ctx, command.By{AccountID: "ngo"}, command.ProfileChange{Latitude: number, Longitude: number}); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		lat, lng api.Nullable[float64]
+		field    string
+	}{
+		"latitude alone":      {number, absent, "longitude"},
+		"longitude alone":     {absent, number, "latitude"},
+		"only latitude goes":  {null, absent, "longitude"},
+		"only longitude goes": {absent, null, "latitude"},
+		"latitude is null":    {null, number, "latitude"},
+		"longitude is null":   {number, null, "longitude"},
+	} {
+		_, err := w.UpdateProfile(w.ctx, command.By{AccountID: "ngo"}, command.ProfileChange{Latitude: tc.lat, Longitude: tc.lng})
+		wantCode(t, name, err, donation.CodeValidation)
+		if !strings.HasPrefix(err.Error(), tc.field) {
+			t.Errorf("%s: %v does not begin with %s", name, err, tc.field)
+		}
+	}
+	if a := w.account("ngo"); a.Latitude == nil || a.Longitude == nil {
+		t.Errorf("a refused change took the place: %+v", a)
+	}
 }
 
 func TestVerifyAndToggle(t *testing.T) {

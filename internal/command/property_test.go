@@ -19,6 +19,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"larder/api"
 	"larder/internal/account"
 	"larder/internal/command"
 	"larder/internal/donation"
@@ -294,7 +295,7 @@ func do(w *world, node *command.Service, o wish) said {
 		a, err = node.ToggleActive(w.ctx, by, o.Target)
 	case "capacity":
 		var p query.Profile
-		p, err = node.UpdateProfile(w.ctx, by, command.ProfileChange{Capacity: &o.Capacity})
+		p, err = node.UpdateProfile(w.ctx, by, command.ProfileChange{Capacity: api.Given(&o.Capacity)})
 		a = p.Account
 	default:
 		done, err = node.Do(w.ctx, by, command.Order{DonationID: o.Target, Action: donation.Action(o.Kind), Reason: o.Reason})

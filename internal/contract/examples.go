@@ -19,7 +19,7 @@ var examples = []any{
 	api.Login{Email: "kitchen@example.org", Password: "correct horse"},
 	api.Session{Token: exampleToken, User: exampleUser},
 	exampleUser,
-	api.ProfileUpdate{DailyIntakeCapacity: new(40.0), CapacityUnit: new("kg"), Latitude: new(52.53), Longitude: new(13.39)},
+	api.ProfileUpdate{DailyIntakeCapacity: api.Given(new(40.0)), CapacityUnit: new("kg"), Latitude: api.Given(new(52.53)), Longitude: api.Given(new(13.39))},
 	api.DonationDraft{
 		Name: "Rye bread", FoodType: "bakery", Quantity: 12.5, Unit: "kg", Latitude: 52.52, Longitude: 13.405,
 		ExpiryTime: "2026-11-02T17:30:00.000Z", Description: "Baked this morning", Address: "Ackerstr. 1, Berlin",

@@ -34,6 +34,7 @@ func Prepare(reg huma.Registry) {
 	reg.RegisterTypeAlias(typeOf[api.Messages](), typeOf[messagesSchema]())
 	reg.RegisterTypeAlias(typeOf[api.Code](), typeOf[codeSchema]())
 	reg.RegisterTypeAlias(typeOf[json.RawMessage](), typeOf[anySchema]())
+	reg.RegisterTypeAlias(typeOf[api.Nullable[float64]](), typeOf[*float64]())
 }
 
 func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }

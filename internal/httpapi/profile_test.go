@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -51,6 +52,40 @@ func TestProfilePages(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// null takes a number away; an absent field stays. Texts go by an empty one, and null
+// for one is as good as absent: forms may send it.
+func TestProfileTakesNull(t *testing.T) {
+	w := newWorld(t)
+	ngo := w.users["ngo"].Token
+	patch := func(body string) api.Profile {
+		t.Helper()
+		return testkit.Must[api.Envelope[api.Profile]](w.Node, w.Patch("/auth/profile", ngo, body), 200).Data
+	}
+	patch(`{"dailyIntakeCapacity":40,"capacityUnit":"kg","latitude":52.5,"longitude":13.4,"phone":"1"}`)
+	if p := patch(`{"dailyIntakeCapacity":null}`); p.DailyIntakeCapacity != nil || p.Latitude == nil || p.Longitude == nil {
+		t.Errorf("no limit: got %+v", p)
+	}
+	patch(`{"dailyIntakeCapacity":40}`)
+	p := patch(`{"latitude":null,"longitude":null,"phone":null,"capacityUnit":null}`)
+	if p.Latitude != nil || p.Longitude != nil || p.DailyIntakeCapacity == nil || p.Phone == nil || p.CapacityUnit == nil {
+		t.Errorf("no place: got %+v", p)
+	}
+	for body, field := range map[string]string{
+		`{"latitude":null,"longitude":13.4}`: "latitude",
+		`{"latitude":52.5,"longitude":null}`: "longitude",
+		`{"latitude":52.5}`:                  "longitude",
+		`{"latitude":91,"longitude":13.4}`:   "latitude",
+		`{"dailyIntakeCapacity":-1}`:         "dailyIntakeCapacity",
+		`{"dailyIntakeCapacity":"1"}`:        "dailyIntakeCapacity",
+	} {
+		r := w.Patch("/auth/profile", ngo, body)
+		wantRefusal(t, body, r, 400, api.CodeValidation)
+		if e := testkit.Must[api.Error](w.Node, r, 400); len(e.Message) != 1 || !strings.HasPrefix(e.Message[0], field) {
+			t.Errorf("%s: got %q, want one message that begins with %s", body, e.Message, field)
+		}
+	}
 }
 
 // What an account can't say of itself is an unknown field: one message for each.

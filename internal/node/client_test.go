@@ -31,7 +31,7 @@ func TestGoClient(t *testing.T) {
 	donor, ngo, volunteer, admin := as(users[account.Donor]), as(users[account.NGO]), as(users[account.Volunteer]), as(users[account.Admin])
 
 	available, lat, lng := true, 52.52, 13.4
-	profile := answer[api.Profile](t)(volunteer.UpdateProfile(ctx, api.ProfileUpdate{IsAvailable: &available, Latitude: &lat, Longitude: &lng}))
+	profile := answer[api.Profile](t)(volunteer.UpdateProfile(ctx, api.ProfileUpdate{IsAvailable: &available, Latitude: api.Given(&lat), Longitude: api.Given(&lng)}))
 	d := n.Donate(users[account.Donor], map[string]any{"latitude": 52.52, "longitude": 13.41})
 	answer[api.Donation](t)(ngo.Claim(ctx, d.ID, api.ClaimRequest{}))
 

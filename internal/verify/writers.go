@@ -380,7 +380,7 @@ func (c *crew) settle(ctx context.Context, prefix string, admin *client.Client) 
 			continue
 		}
 		p.capacity, p.unit = new(60.0), "kg"
-		if _, err := p.client.UpdateProfile(ctx, api.ProfileUpdate{DailyIntakeCapacity: p.capacity, CapacityUnit: &p.unit}); err != nil {
+		if _, err := p.client.UpdateProfile(ctx, api.ProfileUpdate{DailyIntakeCapacity: api.Given(p.capacity), CapacityUnit: &p.unit}); err != nil {
 			return fmt.Errorf("set the capacity of %s: %w", p.email, err)
 		}
 	}
