@@ -20,7 +20,7 @@ import (
 // than a blink.
 const (
 	clockBatch = 500  // donations
-	pruneBatch = 1000 // records, or kept views
+	pruneBatch = 1000 // records, kept views, or answers
 )
 
 // ExpireDue writes down the expiry of donations whose time is over and which
@@ -101,12 +101,15 @@ func all(ctx context.Context, tx *store.Tx, list iter.Seq2[donation.Donation, er
 	return out, tx.ScoreDonors(ctx, out)
 }
 
-// ForgetKeys removes the answers older than KeyLife.
-func (s *Service) ForgetKeys(ctx context.Context) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.ForgetAnswers(ctx, now().Add(-KeyLife))
+// ForgetKeys removes answers older than KeyLife, and returns whether there may be
+// more.
+func (s *Service) ForgetKeys(ctx context.Context) (more bool, err error) {
+	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		n, err := tx.ForgetAnswers(ctx, now().Add(-KeyLife), pruneBatch)
+		more = n == pruneBatch
 		return err
 	})
+	return more, err
 }
 
 // Pruned is what PruneLog removed.

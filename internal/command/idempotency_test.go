@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -138,8 +139,8 @@ func TestKeysAreForgottenAfterADay(t *testing.T) {
 		first := create()
 		forget := func(after time.Duration) {
 			<-time.After(after)
-			if err := w.ForgetKeys(w.ctx); err != nil {
-				t.Fatal(err)
+			if more, err := w.ForgetKeys(w.ctx); err != nil || more {
+				t.Fatal(more, err)
 			}
 		}
 		forget(command.KeyLife)
@@ -149,6 +150,32 @@ func TestKeysAreForgottenAfterADay(t *testing.T) {
 		forget(time.Millisecond)
 		if got := create(); got == first {
 			t.Errorf("after more than %v the key was still known", command.KeyLife)
+		}
+	})
+}
+
+// Others wait for one transaction of it no longer than a blink.
+func TestKeysAreForgottenInSteps(t *testing.T) {
+	eachEngine(t, func(t *testing.T, w *world) {
+		const steps = 1000
+		w.update(func(tx *store.Tx) error {
+			old := time.Now().Add(-command.KeyLife - time.Hour)
+			for i := range steps + 1 {
+				a := store.Answer{Caller: "ngo", Key: fmt.Sprint(i), Fingerprint: "f", Body: []byte("{}"), At: old.Add(time.Duration(i) * time.Millisecond)}
+				if err := tx.SaveAnswer(w.ctx, a); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		known := func(key int) bool {
+			return w.store.View(w.ctx, func(tx *store.Tx) error { _, err := tx.Answer(w.ctx, "ngo", fmt.Sprint(key)); return err }) == nil
+		}
+		if more, err := w.ForgetKeys(w.ctx); err != nil || !more || known(steps-1) || !known(steps) {
+			t.Errorf("first step: more %v, %v; the last of it known: %v, the newest: %v", more, err, known(steps-1), known(steps))
+		}
+		if more, err := w.ForgetKeys(w.ctx); err != nil || more || known(steps) {
+			t.Errorf("second step: more %v, %v; the newest known: %v", more, err, known(steps))
 		}
 	})
 }

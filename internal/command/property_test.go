@@ -173,8 +173,8 @@ func (d *driver) step() {
 			d.rt.Fatalf("AnnounceNearExpiry: %d, %v, want %d", n, err, want)
 		}
 	case "forget":
-		if err := node.ForgetKeys(d.w.ctx); err != nil {
-			d.rt.Fatalf("ForgetKeys: %v", err)
+		if more, err := node.ForgetKeys(d.w.ctx); err != nil || more {
+			d.rt.Fatalf("ForgetKeys: more %v, %v", more, err)
 		}
 		d.model.forget(time.Now())
 	case "again":

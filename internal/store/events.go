@@ -244,25 +244,16 @@ func (t *Tx) SaveAnswer(ctx context.Context, a Answer) error {
 	return unavailable(err)
 }
 
-// ForgetAnswers removes the answers from before the given time and returns how
-// many there were.
-func (t *Tx) ForgetAnswers(ctx context.Context, before time.Time) (int64, error) {
-	res, err := t.tx.ExecContext(ctx, `DELETE FROM answers WHERE at < $1`, millis(before))
-	if err != nil {
-		return 0, unavailable(err)
-	}
-	n, err := res.RowsAffected()
-	return n, unavailable(err)
+// ForgetAnswers removes answers from before the given time, the oldest first and at
+// most limit, and returns how many there were.
+func (t *Tx) ForgetAnswers(ctx context.Context, before time.Time, limit int) (int64, error) {
+	return t.remove(ctx, `DELETE FROM answers WHERE (caller, key) IN (
+		SELECT caller, key FROM answers WHERE at < $1 ORDER BY at LIMIT $2)`, millis(before), limit)
 }
 
 // ForgetViews removes what clients had narrowed their feeds to before the given
 // time, the oldest first and at most limit, and returns how many there were.
 func (t *Tx) ForgetViews(ctx context.Context, before time.Time, limit int) (int64, error) {
-	res, err := t.tx.ExecContext(ctx, `DELETE FROM views
+	return t.remove(ctx, `DELETE FROM views
 		WHERE session IN (SELECT session FROM views WHERE at < $1 ORDER BY at LIMIT $2)`, millis(before), limit)
-	if err != nil {
-		return 0, unavailable(err)
-	}
-	n, err := res.RowsAffected()
-	return n, unavailable(err)
 }

@@ -73,6 +73,14 @@ func TestIndexesAreUsed(t *testing.T) {
 			func(tx *store.Tx) error { _, err := tx.Listed(t.Context(), "a", 20); return err },
 			"donations USING COVERING INDEX donations_listed (donor_id=?)",
 		},
+		"answers that are old": {
+			func(tx *store.Tx) error { _, err := tx.ForgetAnswers(t.Context(), now, 1000); return err },
+			"SEARCH answers USING INDEX answers_at (at<?)",
+		},
+		"an answer that goes": {
+			func(tx *store.Tx) error { _, err := tx.ForgetAnswers(t.Context(), now, 1000); return err },
+			"SEARCH answers USING COVERING INDEX sqlite_autoindex_answers_1 (caller=? AND key=?)",
+		},
 		"volunteers near": {
 			func(tx *store.Tx) error {
 				_, err := tx.VolunteersNear(t.Context(), geo.Area{Lat: 50, Lng: 14, RadiusKm: 25}, 50)

@@ -151,9 +151,9 @@ func (t *Timer) forget(ctx context.Context) (time.Duration, error) {
 	if err != nil || more {
 		return 0, err
 	}
-	err = t.commands.ForgetKeys(ctx)
-	if err == nil {
-		t.forgot = time.Now()
+	if more, err = t.commands.ForgetKeys(ctx); err != nil || more {
+		return 0, err
 	}
-	return lookEvery, err
+	t.forgot = time.Now()
+	return lookEvery, nil
 }

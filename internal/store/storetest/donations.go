@@ -339,14 +339,32 @@ func answersForgotten(t *testing.T, st *store.Store) {
 	}
 	for _, step := range []struct {
 		before time.Time
+		limit  int
 		want   int64
-	}{{start, 0}, {start.Add(2 * time.Hour), 2}, {start.Add(2 * time.Hour), 0}, {start.Add(24 * time.Hour), 3}} {
+		oldest string // that is left; empty: none is
+	}{
+		{start, 9, 0, "0"},
+		{start.Add(2 * time.Hour), 9, 2, "2"},
+		{start.Add(2 * time.Hour), 9, 0, "2"},
+		{start.Add(24 * time.Hour), 2, 2, "4"},
+		{start.Add(24 * time.Hour), 2, 1, ""},
+	} {
 		update(t, st, func(tx *store.Tx) error {
-			n, err := tx.ForgetAnswers(t.Context(), step.before)
+			n, err := tx.ForgetAnswers(t.Context(), step.before, step.limit)
 			if n != step.want {
 				t.Errorf("forgot %d answers from before %v, want %d", n, step.before, step.want)
 			}
 			return err
 		})
+		oldest := ""
+		for i := 4; i >= 0; i-- {
+			err := st.View(t.Context(), func(tx *store.Tx) error { _, err := tx.Answer(t.Context(), "ngo", fmt.Sprint(i)); return err })
+			if err == nil {
+				oldest = fmt.Sprint(i)
+			}
+		}
+		if oldest != step.oldest {
+			t.Errorf("before %v the oldest left is %q, want %q", step.before, oldest, step.oldest)
+		}
 	}
 }
