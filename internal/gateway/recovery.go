@@ -31,6 +31,10 @@ const (
 	replayReaders = 4
 )
 
+// unrecoveredView tells a client that it may have narrowed its feed, and that it is
+// not known to what.
+const unrecoveredView socketio.Unrecovered = "view"
+
 // recovery lets clients of the stock library come back as the sockets they were
 // (S-50 to S-55, P-8). It keeps nothing about them: the pid is a signed token, the
 // offset a position of the log, and what a feed was narrowed to is in the store.
@@ -121,7 +125,11 @@ func (r *recovery) Replay(ctx context.Context, s *socketio.Socket, _, offset str
 	ctx, done := detached(ctx)
 	defer done()
 	viewer := query.Viewer{AccountID: who.ID, Role: who.Role}
-	if viewer.View, err = r.g.queries.SessionView(ctx, s.ID(), who.ID); err != nil {
+	viewer.View, err = r.g.queries.SessionView(ctx, s.ID(), who.ID)
+	if errors.Is(err, query.ErrViewForgotten) {
+		return nil, unrecoveredView
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := r.g.reach(ctx, after); err != nil {

@@ -232,6 +232,45 @@ func TestViewsComeAndGo(t *testing.T) {
 	}
 }
 
+// Of an account only the newest views are kept. Whose may be forgotten starts over, so
+// that nobody hears what it did not ask for and takes it for what it did: P-8.
+func TestForgottenView(t *testing.T) {
+	n := testkit.Start(t, testkit.Options{})
+	u, other := n.User(account.NGO), n.User(account.NGO)
+	narrowed := func(u *testkit.User) *testkit.Socket {
+		s, _ := n.Watch(u)
+		if _, _, err := subscribe(s, 1, api.FeedSubscribe{Area: circle(50, 14, 1)}); err != nil {
+			t.Fatal(err)
+		}
+		s.Abort()
+		return s
+	}
+	mine, others := narrowed(u), narrowed(other)
+	more := func(count int, at time.Time) {
+		n.Update(func(ctx context.Context, tx *store.Tx) error {
+			for i := range count {
+				if err := tx.SaveView(ctx, fmt.Sprint("s", i), u.ID, "{}", at); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	more(store.MaxViews-1, time.Now())
+	s, r, err := back(t.Context(), n, u, mine.PID, mine.Offset)
+	if err != nil || !r.Recovered {
+		t.Errorf("while it is kept: %+v, %v", r, err)
+	}
+	s.Abort()
+	more(store.MaxViews, time.Now().Add(time.Second))
+	if _, r, err = back(t.Context(), n, u, mine.PID, mine.Offset); err != nil || r.Recovered || r.Reason != "view" {
+		t.Errorf("once it may be forgotten: %+v, %v", r, err)
+	}
+	if _, r, err = back(t.Context(), n, other, others.PID, others.Offset); err != nil || !r.Recovered {
+		t.Errorf("another account: %+v, %v", r, err)
+	}
+}
+
 func replaced(err error) bool {
 	closed, ok := errors.AsType[*wire.Closed](err)
 	return ok && closed.Reason == "replaced"

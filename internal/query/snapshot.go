@@ -60,19 +60,26 @@ func (s *Service) Snapshot(ctx context.Context, view feed.View) (snap Snapshot, 
 	return snap, err
 }
 
+// ErrViewForgotten is what may have been narrowed, to nobody knows what any more.
+var ErrViewForgotten = errors.New("what the feed was narrowed to is not kept")
+
 // SessionView returns what the feed of a session of that account was narrowed to:
-// everything, if it was not.
-func (s *Service) SessionView(ctx context.Context, session, accountID string) (v feed.View, err error) {
+// everything, if it was not. It is ErrViewForgotten when the account has narrowed so
+// many since that this one's may be forgotten.
+func (s *Service) SessionView(ctx context.Context, session, accountID string) (feed.View, error) {
 	var key string
-	err = s.store.View(ctx, func(tx *store.Tx) (err error) {
-		key, err = tx.SessionView(ctx, session, accountID)
+	var kept int
+	err := s.store.View(ctx, func(tx *store.Tx) (err error) {
+		key, kept, err = tx.SessionView(ctx, session, accountID)
 		return err
 	})
 	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return feed.View{}, nil
 	case err != nil:
 		return feed.View{}, err
+	case key != "":
+		return feed.ParseKey(key)
+	case kept >= store.MaxViews:
+		return feed.View{}, ErrViewForgotten
 	}
-	return feed.ParseKey(key)
+	return feed.View{}, nil
 }

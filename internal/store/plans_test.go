@@ -81,6 +81,14 @@ func TestIndexesAreUsed(t *testing.T) {
 			func(tx *store.Tx) error { _, err := tx.ForgetAnswers(t.Context(), now, 1000); return err },
 			"SEARCH answers USING COVERING INDEX sqlite_autoindex_answers_1 (caller=? AND key=?)",
 		},
+		"views of an account that go": {
+			func(tx *store.Tx) error { return tx.SaveView(t.Context(), "s", "a", "{}", now) },
+			"SEARCH views USING COVERING INDEX views_account (account_id=?)",
+		},
+		"view of a session": {
+			func(tx *store.Tx) error { _, _, err := tx.SessionView(t.Context(), "s", "a"); return err },
+			"SEARCH views USING COVERING INDEX views_account (account_id=?)",
+		},
 		"volunteers near": {
 			func(tx *store.Tx) error {
 				_, err := tx.VolunteersNear(t.Context(), geo.Area{Lat: 50, Lng: 14, RadiusKm: 25}, 50)

@@ -366,35 +366,24 @@ func TestOpenEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// Views of clients that did not come back go by their age, the oldest first.
-func TestForgetViews(t *testing.T) {
+// An account that has more views than are kept, from before there was a bound, is
+// rid of them in bounded steps.
+func TestTooManyViewsGoInSteps(t *testing.T) {
 	st := open(t, filepath.Join(t.TempDir(), "larder.db"))
-	at := time.UnixMilli(1_700_000_000_000)
-	forget := func(age time.Duration, limit int) (n int64) {
-		err := st.Update(t.Context(), func(tx *store.Tx) (err error) {
-			n, err = tx.ForgetViews(t.Context(), at.Add(age), limit)
+	update(t, st, func(tx *store.Tx) error {
+		return tx.Exec(t.Context(), `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 1500)
+			INSERT INTO views SELECT 's' || i, 'a', '{}', i FROM n`)
+	})
+	for _, want := range []int{501, store.MaxViews, store.MaxViews} {
+		update(t, st, func(tx *store.Tx) error {
+			if err := tx.SaveView(t.Context(), "new", "a", "{}", time.Now()); err != nil {
+				return err
+			}
+			_, kept, err := tx.SessionView(t.Context(), "new", "a")
+			if kept != want {
+				t.Errorf("%d views are left, want %d", kept, want)
+			}
 			return err
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	for i := range 5 {
-		err := st.Update(t.Context(), func(tx *store.Tx) error {
-			return tx.Exec(t.Context(), fmt.Sprintf(`INSERT INTO views VALUES ('s%d', 'a', '{}', %d)`, i, at.UnixMilli()+int64(i)))
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, step := range []struct {
-		age   time.Duration
-		limit int
-		want  int64
-	}{{0, 9, 0}, {time.Millisecond, 9, 1}, {time.Second, 3, 3}, {time.Second, 3, 1}, {time.Second, 3, 0}} {
-		if got := forget(step.age, step.limit); got != step.want {
-			t.Errorf("older than %v: removed %d, want %d", step.age, got, step.want)
-		}
 	}
 }

@@ -78,6 +78,9 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"karma/up to a bound":                       karmaUpTo,
 		"answers/kept for caller and key":           answers,
 		"answers/forgotten by age":                  answersForgotten,
+		"views/kept for a session":                  viewsKept,
+		"views/the newest of an account":            viewsBounded,
+		"views/forgotten by age":                    viewsForgotten,
 
 		"voices/feedback once for each donation":  feedbackOnce,
 		"voices/ratings and scores":               ratings,
