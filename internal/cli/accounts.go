@@ -12,22 +12,9 @@ import (
 	"larder/internal/account"
 	"larder/internal/auth"
 	"larder/internal/command"
-	"larder/internal/config"
 	"larder/internal/donation"
 	"larder/internal/store"
 )
-
-// openStore opens the database of the settings with its schema up to date.
-func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
-	st, err := store.Open(ctx, cfg.DatabaseURL)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := st.Migrate(ctx); err != nil {
-		return nil, errors.Join(err, st.Close())
-	}
-	return st, nil
-}
 
 // user adds an account. It works beside a running server: the account can sign
 // in at once.
@@ -112,7 +99,7 @@ func token(ctx context.Context, env Env, args []string) error {
 	if *email == "" || *ttl < 0 {
 		return usageError{"usage: larder token --email you@example.org [--ttl 1h]"}
 	}
-	st, err := openStore(ctx, cfg)
+	st, err := openAsItIs(ctx, cfg)
 	if err != nil {
 		return err
 	}

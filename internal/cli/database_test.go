@@ -1,7 +1,9 @@
 package cli_test
 
 import (
+	"database/sql"
 	"maps"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -44,6 +46,69 @@ func TestDatabaseCommands(t *testing.T) {
 				t.Errorf("serve says:\n%s", said)
 			}
 		})
+	}
+}
+
+// A command that only reads does not touch the schema: a server of an older Larder
+// may be running.
+func TestReadingCommandsLeaveTheSchema(t *testing.T) {
+	for name, address := range map[string]func(*testing.T) string{
+		"SQLite":     func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "larder.db") },
+		"PostgreSQL": func(t *testing.T) string { return pgtest.Database(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := map[string]string{"DATABASE_URL": address(t), "DATA_DIR": t.TempDir(), "LARDER_PASSWORD": password}
+			token := func(code int, want string) {
+				t.Helper()
+				out, stderr, got := run(t, env, "token", "--email", "a@example.org")
+				if got != code || !strings.Contains(out+stderr, want) || strings.Count(stderr, "\n") != 1 {
+					t.Errorf("larder token: exit code %d, want %d and %q in a line of:\n%s%s", got, code, want, out, stderr)
+				}
+			}
+			token(1, "there is no database yet: larder serve makes it")
+			if path, ok := strings.CutPrefix(env["DATABASE_URL"], "sqlite:"); ok {
+				if _, err := os.Stat(path); err == nil {
+					t.Error("it made the database")
+				}
+			}
+			if _, stderr, code := run(t, env, "user", "add", "--role", "DONOR", "--email", "a@example.org", "--name", "A"); code != 0 {
+				t.Fatal(stderr)
+			}
+			token(0, "valid until")
+			status := func() string {
+				t.Helper()
+				out, stderr, code := run(t, env, "migrate", "status")
+				if code != 0 {
+					t.Fatal(stderr)
+				}
+				return out
+			}
+			older(t, env["DATABASE_URL"])
+			if !strings.Contains(status(), "pending") {
+				t.Fatalf("nothing is pending:\n%s", status())
+			}
+			token(1, "the database is of an older Larder: larder migrate brings it up to date")
+			if !strings.Contains(status(), "pending") {
+				t.Errorf("it was migrated:\n%s", status())
+			}
+		})
+	}
+}
+
+// older takes a database back by the last step of its schema.
+func older(t *testing.T, address string) {
+	t.Helper()
+	driver, source := "pgx", address
+	if path, ok := strings.CutPrefix(address, "sqlite:"); ok {
+		driver, source = "sqlite", path
+	}
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), `DELETE FROM goose_db_version WHERE version_id = (SELECT MAX(version_id) FROM goose_db_version)`); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -108,15 +108,7 @@ func pendingMigrations(ctx context.Context, address string) (n int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	if err := st.Ping(ctx); err != nil {
-		return 0, err
-	}
-	list, err := st.Migrations(ctx)
-	for _, m := range list {
-		if m.AppliedAt.IsZero() {
-			n++
-		}
-	}
+	n, _, err = pendingSteps(ctx, st)
 	return n, err
 }
 

@@ -125,35 +125,14 @@ func target(ctx context.Context, cfg config.Config, apply bool) (*store.Store, f
 		}
 		return st, st.Close, nil
 	}
-	if path, ok := strings.CutPrefix(cfg.DatabaseURL, "sqlite:"); ok {
-		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-			return emptyStore(ctx)
-		}
+	st, err := openAsItIs(ctx, cfg)
+	if errors.Is(err, errNoDatabase) {
+		return emptyStore(ctx)
 	}
-	st, err := store.Open(ctx, cfg.DatabaseURL)
 	if err != nil {
 		return nil, nil, err
 	}
-	steps, err := st.Migrations(ctx)
-	pending := 0
-	for _, s := range steps {
-		if s.AppliedAt.IsZero() {
-			pending++
-		}
-	}
-	switch {
-	case err != nil:
-		return nil, nil, errors.Join(err, st.Close())
-	case pending == 0:
-		return st, st.Close, nil
-	case pending < len(steps):
-		err = errors.New("the database is of an older Larder: larder migrate brings it up to date")
-		return nil, nil, errors.Join(err, st.Close())
-	}
-	if err := st.Close(); err != nil {
-		return nil, nil, err
-	}
-	return emptyStore(ctx)
+	return st, st.Close, nil
 }
 
 func emptyStore(ctx context.Context) (*store.Store, func() error, error) {
