@@ -110,14 +110,19 @@ func (s *Service) AddUser(ctx context.Context, n NewAccount) (account.Account, e
 	return a, err
 }
 
-// EnsureAdmin adds the operator's admin account unless the e-mail is known
-// already, and says whether it did.
-func (s *Service) EnsureAdmin(ctx context.Context, email, password string) (added bool, err error) {
-	_, err = s.AddUser(ctx, NewAccount{Email: email, Password: password, Name: "Administrator", Role: account.Admin})
-	if errors.Is(err, store.ErrEmailTaken) {
-		return false, nil
+// EnsureAdmin adds the operator's admin account unless the e-mail is known already,
+// and says whether it did. An account that is there is returned as it is, with
+// whatever role: whoever chose its password did not choose it for an admin.
+func (s *Service) EnsureAdmin(ctx context.Context, email, password string) (a account.Account, added bool, err error) {
+	a, err = s.AddUser(ctx, NewAccount{Email: email, Password: password, Name: "Administrator", Role: account.Admin})
+	if !errors.Is(err, store.ErrEmailTaken) {
+		return a, err == nil, err
 	}
-	return err == nil, err
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		a, _, err = tx.Credentials(ctx, email)
+		return err
+	})
+	return a, false, err
 }
 
 // prepare checks a new account and hashes its password, outside any transaction

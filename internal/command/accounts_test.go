@@ -145,12 +145,15 @@ func TestOperatorsAccounts(t *testing.T) {
 		t.Errorf("AddUser: got %+v, %v, want an active, verified account", a, err)
 	}
 	for _, want := range []bool{true, false} {
-		added, err := w.EnsureAdmin(w.ctx, "Root@example.org", "secret78")
-		if added != want || err != nil {
-			t.Errorf("EnsureAdmin: got %v, %v, want %v", added, err, want)
+		a, added, err := w.EnsureAdmin(w.ctx, "Root@example.org", "secret78")
+		if added != want || err != nil || a.Role != account.Admin || a.Email != "Root@example.org" {
+			t.Errorf("EnsureAdmin: got %+v, %v, %v, want %v", a, added, err, want)
 		}
 	}
-	if added, err := w.EnsureAdmin(w.ctx, "other@example.org", "short"); added || err == nil {
+	if a, added, err := w.EnsureAdmin(w.ctx, "DONOR@example.org", "secret78"); a.ID != "donor" || a.Role != account.Donor || added || err != nil {
+		t.Errorf("EnsureAdmin of a donor: got %+v, %v, %v", a, added, err)
+	}
+	if _, added, err := w.EnsureAdmin(w.ctx, "other@example.org", "short"); added || err == nil {
 		t.Errorf("EnsureAdmin with a short password: got %v, %v", added, err)
 	}
 }

@@ -101,10 +101,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, wire io.Write
 	n.auth = auth.New(n.store, tokens)
 	waker := eventlog.NewWaker()
 	commands := command.NewService(n.store, n.auth.Passwords, waker.Wake, cfg.Timezone)
-	if cfg.AdminEmail != "" {
-		if n.madeUp.Admin, err = commands.EnsureAdmin(ctx, cfg.AdminEmail, cfg.AdminPassword); err != nil {
-			return nil, fmt.Errorf("admin from SUPER_ADMIN_EMAIL: %w", err)
-		}
+	if err := n.ensureAdmin(ctx, commands, cfg); err != nil {
+		return nil, fmt.Errorf("admin from SUPER_ADMIN_EMAIL: %w", err)
 	}
 	queries := query.NewService(n.store, cfg.Timezone)
 	cors := &engineio.CORS{Origins: cfg.FrontendURLs, Setting: "FRONTEND_URL", Logger: log}

@@ -24,6 +24,7 @@ import (
 	"larder/internal/account"
 	"larder/internal/config"
 	"larder/internal/node"
+	"larder/internal/store"
 	"larder/internal/testkit"
 	"larder/internal/testkit/wire"
 )
@@ -293,6 +294,51 @@ func TestMadeUp(t *testing.T) {
 	}
 	if r := second.Get("/admin/users", session.Data.Token); r.Status != http.StatusOK {
 		t.Errorf("the token of before: %s", r)
+	}
+}
+
+// An account that has the admin's e-mail keeps its role, and the operator is told in
+// one line what helps.
+func TestAdminThatIsNone(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "data")
+	first := testkit.Start(t, testkit.Options{DataDir: folder})
+	donor, admin := first.User(account.Donor), first.User(account.Admin)
+	suspended := first.User(account.Admin, testkit.Suspended)
+	if err := first.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		email   string
+		message string // empty: nothing is told
+		help    string
+	}{
+		"a donor":            {donor.Email, "the account of SUPER_ADMIN_EMAIL is there already and is no admin", "larder user role " + donor.Email + " ADMIN"},
+		"in other letters":   {strings.ToUpper(donor.Email), "the account of SUPER_ADMIN_EMAIL is there already and is no admin", "larder user role " + donor.Email + " ADMIN"},
+		"a suspended admin":  {suspended.Email, "the account of SUPER_ADMIN_EMAIL is suspended", "larder user restore " + suspended.Email},
+		"an admin":           {admin.Email, "", ""},
+		"nobody is known so": {"new@example.org", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := testkit.Start(t, testkit.Options{DataDir: folder, Config: func(c *config.Config) {
+				c.AdminEmail, c.AdminPassword = tc.email, "long enough"
+			}})
+			if got := strings.Count(n.Logs.String(), "SUPER_ADMIN_EMAIL"); got != min(1, len(tc.message)) {
+				t.Errorf("it is told %d times:\n%s", got, n.Logs)
+			}
+			if lines := n.Logs.Lines(tc.message); tc.message != "" && (len(lines) != 1 || lines[0]["level"] != "WARN" || lines[0]["help"] != tc.help) {
+				t.Errorf("got %v, want %q", lines, tc.help)
+			}
+			n.Update(func(ctx context.Context, tx *store.Tx) error {
+				a, err := tx.Account(ctx, donor.ID)
+				if a.Role != account.Donor {
+					t.Errorf("the donor has become %s", a.Role)
+				}
+				return err
+			})
+			if err := n.Stop(); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }
 
