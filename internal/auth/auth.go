@@ -168,13 +168,3 @@ func (a *Auth) rehash(ctx context.Context, id, password string) error {
 	}
 	return a.store.Update(ctx, func(tx *store.Tx) error { return tx.SetPasswordHash(ctx, id, hash) })
 }
-
-// Owns says whether the password is that of the account with the e-mail: a
-// registration that is repeated with its idempotency key proves itself so.
-func (a *Auth) Owns(ctx context.Context, email, password string) (bool, error) {
-	_, err := a.check(ctx, email, password)
-	if errors.Is(err, ErrCredentials) {
-		return false, nil
-	}
-	return err == nil, err
-}

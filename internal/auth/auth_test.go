@@ -154,21 +154,6 @@ func TestUnknownEmailCostsTheSame(t *testing.T) {
 	}
 }
 
-func TestOwns(t *testing.T) {
-	a, st := newAuth(t, cheapHash(t, "right password"))
-	for password, want := range map[string]bool{"right password": true, "wrong": false} {
-		if got, err := a.Owns(t.Context(), ann.Email, password); got != want || err != nil {
-			t.Errorf("Owns with %q: got %v, %v", password, got, err)
-		}
-	}
-	if err := st.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := a.Owns(t.Context(), ann.Email, "right password"); got || !errors.Is(err, store.ErrUnavailable) {
-		t.Errorf("Owns with the store closed: got %v, %v", got, err)
-	}
-}
-
 func TestAuthenticate(t *testing.T) {
 	a, st := newAuth(t, "")
 	token := func(c map[string]any) string { return sign(t, "HS256", secret, c) }

@@ -18,9 +18,6 @@ import (
 // KeyLife is how long an idempotency key is remembered.
 const KeyLife = 24 * time.Hour
 
-// MaxKey bounds an idempotency key in bytes.
-const MaxKey = 200
-
 // ErrKeyReused is a key that came before with another command.
 var ErrKeyReused = errors.New("idempotency key was used for another request")
 

@@ -56,6 +56,10 @@ type Config struct {
 	SMTP SMTP // who takes the mails
 }
 
+// minSecret is the least number of bytes of what keeps strangers out: less can be
+// guessed. It is auth.MinSecret, which this package does not import.
+const minSecret = 16
+
 // maxDrain bounds the drain: what stops a process kills it when it takes long.
 const maxDrain = 10 * time.Minute
 
@@ -217,11 +221,11 @@ func (s *Settings) validate(found *faults) Config {
 	if c.Port < 0 || c.Port > 65535 {
 		fault("port", "%d is not a port", c.Port)
 	}
-	if c.JWTSecret != "" && len(c.JWTSecret) < 16 {
-		fault("jwt-secret", "at least 16 bytes are needed")
+	if c.JWTSecret != "" && len(c.JWTSecret) < minSecret {
+		fault("jwt-secret", "at least %d bytes are needed", minSecret)
 	}
-	if c.MetricsToken != "" && len(c.MetricsToken) < 16 {
-		fault("metrics-token", "at least 16 bytes are needed")
+	if c.MetricsToken != "" && len(c.MetricsToken) < minSecret {
+		fault("metrics-token", "at least %d bytes are needed", minSecret)
 	}
 	for _, d := range []struct {
 		name  string

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"larder/internal/auth"
 	"larder/internal/config"
 )
 
@@ -121,10 +122,11 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 }
 
 func TestBounds(t *testing.T) {
+	secret := strings.Repeat("x", auth.MinSecret) // what signing tokens asks for, too
 	for name, tc := range map[string]struct{ good, bad []string }{
 		"PORT":            {[]string{"0", "65535"}, []string{"-1", "65536", "x", "3000.5"}},
-		"JWT_SECRET":      {[]string{"0123456789abcdef"}, []string{"0123456789abcde"}},
-		"METRICS_TOKEN":   {[]string{"0123456789abcdef"}, []string{"0123456789abcde"}},
+		"JWT_SECRET":      {[]string{secret}, []string{secret[1:]}},
+		"METRICS_TOKEN":   {[]string{secret}, []string{secret[1:]}},
 		"EVENT_RETENTION": {[]string{"0", "1h", "720h"}, []string{"-1h", "59m59s", "1ns", "30d", "x"}},
 		"JWT_TTL":         {[]string{"1s", "8760h"}, []string{"0", "-1h", "7d", "x"}},
 		"PING_INTERVAL":   {[]string{"1ms", "25s"}, []string{"0s", "-1s", "25", "999us"}},

@@ -316,6 +316,3 @@ func farewell(in time.Duration) api.ServerDraining {
 // Shutdown closes the plain WebSockets and event streams and waits for them until ctx ends. The
 // Socket.IO server is its owner's to shut down.
 func (g *Gateway) Shutdown(ctx context.Context) error { return g.own.shutdown(ctx) }
-
-// Connected returns how many sockets and how many accounts are connected now.
-func (g *Gateway) Connected() (sockets, users int) { return g.present.totals() }

@@ -36,9 +36,3 @@ func (p *presence) leave(log *slog.Logger, accountID, door, reason string) {
 	log.Info("client disconnected", "user_id", accountID, "door", door, "reason", reason,
 		"total_sockets", sockets, "total_users", users)
 }
-
-func (p *presence) totals() (sockets, users int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.sockets, len(p.users)
-}
