@@ -180,6 +180,14 @@ func (t *Tx) Karma(ctx context.Context, accountID string) (points int, err error
 	return points, unavailable(err)
 }
 
+// KarmaUpTo is the karma of an account, or at least bound if it is more: it reads
+// no more of the ledger than it takes to know.
+func (t *Tx) KarmaUpTo(ctx context.Context, accountID string, bound int) (points int, err error) {
+	err = t.tx.QueryRowContext(ctx, `SELECT COALESCE(SUM(points), 0) FROM (
+		SELECT points FROM karma WHERE account_id = $1 AND points > 0 LIMIT $2) AS few`, accountID, bound/account.LeastPoints+1).Scan(&points)
+	return points, unavailable(err)
+}
+
 // IntakeLoad is what an NGO has claimed since the day began and not given back:
 // the sum over its open claims in the unit (empty: any). Units are compared here
 // because no engine's LOWER and TRIM agree with account.SameUnit beyond ASCII.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 
-	"larder/internal/account"
 	"larder/internal/donation"
 	"larder/internal/geo"
 )
@@ -66,12 +65,4 @@ func (t *Tx) Trips(ctx context.Context, accountID string, limit int) iter.Seq2[d
 			UNION SELECT id FROM donations WHERE assigned_volunteer_id = $1 AND status = 'CLAIMED'
 			UNION SELECT id FROM donations WHERE picked_up_by = $1 AND status = 'PICKED_UP')
 		ORDER BY created_at DESC, id DESC LIMIT $2`, accountID, limit)
-}
-
-// KarmaUpTo is the karma of an account, or at least bound if it is more: it reads
-// no more of the ledger than it takes to know.
-func (t *Tx) KarmaUpTo(ctx context.Context, accountID string, bound int) (points int, err error) {
-	err = t.tx.QueryRowContext(ctx, `SELECT COALESCE(SUM(points), 0) FROM (
-		SELECT points FROM karma WHERE account_id = $1 AND points > 0 LIMIT $2) AS few`, accountID, bound/account.LeastPoints+1).Scan(&points)
-	return points, unavailable(err)
 }

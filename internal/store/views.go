@@ -35,3 +35,10 @@ func (t *Tx) SessionView(ctx context.Context, session, accountID string) (view s
 		(SELECT COUNT(*) FROM views WHERE account_id = $2)`, session, accountID).Scan(&view, &kept)
 	return view, kept, unavailable(err)
 }
+
+// ForgetViews removes what clients had narrowed their feeds to before the given
+// time, the oldest first and at most limit, and returns how many there were.
+func (t *Tx) ForgetViews(ctx context.Context, before time.Time, limit int) (int64, error) {
+	return t.remove(ctx, `DELETE FROM views
+		WHERE session IN (SELECT session FROM views WHERE at < $1 ORDER BY at LIMIT $2)`, millis(before), limit)
+}
