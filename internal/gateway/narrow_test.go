@@ -338,11 +338,12 @@ func TestViewThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := testkit.Start(t, testkit.Options{})
 			donor, u := n.User(account.Donor), n.User(account.Admin) // who is told of nothing else
-			n.Donate(donor, nil)
 			s, _, err := n.TryWatch(t.Context(), u)
 			if err != nil {
 				t.Fatal(err)
 			}
+			n.Donate(donor, nil)
+			testkit.Expect[api.DonationCreated](n, s, api.EventDonationCreated)
 			db, err := sql.Open("sqlite", strings.TrimPrefix(n.Config.DatabaseURL, "sqlite:"))
 			if err == nil {
 				_, err = db.ExecContext(t.Context(), tc.sql)

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -26,6 +27,13 @@ import (
 // maxBody bounds the body of a request in bytes.
 const maxBody = 100 << 10
 
+// What one account may change: what nobody does by hand, and a script has no need of
+// (P-58). Each of it is told to others.
+const (
+	changesPerAccount = 3000
+	changesWindow     = 5 * time.Minute
+)
+
 // API is the REST surface.
 type API struct {
 	commands *command.Service
@@ -33,6 +41,7 @@ type API struct {
 	auth     *auth.Auth
 	health   Health
 	log      *slog.Logger
+	changes  *auth.Limit // of each account
 
 	media     *media.Library // nil: no files are taken
 	publicURL string
@@ -47,7 +56,9 @@ type Health struct {
 
 // New returns an API.
 func New(commands *command.Service, queries *query.Service, au *auth.Auth, health Health, log *slog.Logger) *API {
-	return &API{commands: commands, queries: queries, auth: au, health: health, log: log}
+	return &API{
+		commands: commands, queries: queries, auth: au, health: health, log: log, changes: auth.NewLimit(changesPerAccount, changesWindow),
+	}
 }
 
 // setHuma configures what huma keeps in package variables.
@@ -176,6 +187,9 @@ func (a *API) authenticate(h huma.API, who access) func(huma.Context, func(huma.
 		identity, err := a.auth.Authenticate(ctx.Context(), ctx.Header("Authorization"))
 		if err == nil && who == admins && identity.Account.Role != account.Admin {
 			err = account.ErrNotAdmin
+		}
+		if err == nil && ctx.Method() != http.MethodGet {
+			err = a.changes.Allow(identity.Account.ID, time.Now())
 		}
 		if err != nil {
 			a.write(ctx, h, err)

@@ -118,6 +118,32 @@ func TestStoreThatIsDown(t *testing.T) {
 	})
 }
 
+// What an account changes is limited, and what it reads is not: P-58. What comes to
+// nothing counts as well.
+func TestChangesAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		change := func() testkit.Reply { return r.do("PATCH", "/donations/"+nobodysID+"/claim", "") }
+		for i := range 3000 {
+			if reply := change(); reply.Status == http.StatusTooManyRequests {
+				t.Fatalf("change %d: got %s", i+1, reply)
+			}
+		}
+		reply := change()
+		wantRefusal(t, "one more", reply, http.StatusTooManyRequests, api.CodeRateLimited)
+		if got := reply.Header.Get("Retry-After"); got != "300" {
+			t.Errorf("Retry-After: got %q, want 300", got)
+		}
+		if reply := r.do("GET", "/auth/profile", ""); reply.Status != http.StatusOK {
+			t.Errorf("a read: got %s", reply)
+		}
+		<-time.After(5 * time.Minute)
+		if reply := change(); reply.Status == http.StatusTooManyRequests {
+			t.Errorf("five minutes later: got %s", reply)
+		}
+	})
+}
+
 // A request whose turn at the store comes late is still answered: the deadline
 // for its body is none for its work.
 func TestStoreThatIsBusy(t *testing.T) {

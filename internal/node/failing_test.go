@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"larder/api"
 	"larder/internal/account"
@@ -23,11 +24,12 @@ type board struct {
 	donor *testkit.User
 	live  *testkit.Socket
 	known map[string]bool // donations that were acknowledged
+	until time.Time       // all expire then: a repeated request is the same
 }
 
 func newBoard(t *testing.T, folder string) *board {
 	n := testkit.Start(t, testkit.Options{DataDir: folder})
-	b := &board{Node: n, t: t, donor: n.User(account.Donor), known: map[string]bool{}}
+	b := &board{Node: n, t: t, donor: n.User(account.Donor), known: map[string]bool{}, until: time.Now().AddDate(0, 6, 0)}
 	b.live, _ = n.Watch(n.User(account.Admin))
 	b.wantHealed("before")
 	return b
@@ -37,7 +39,7 @@ func newBoard(t *testing.T, folder string) *board {
 func (b *board) donate(key string) testkit.Reply {
 	r, err := b.Try(context.WithoutCancel(b.t.Context()), testkit.Call{
 		Method: http.MethodPost, Path: "/donations", Token: b.donor.Token,
-		Body: testkit.Draft(map[string]any{"name": key, "expiryTime": "2999-01-01T00:00:00Z"}), Header: http.Header{"Idempotency-Key": {key}},
+		Body: testkit.Draft(map[string]any{"name": key, "expiryTime": b.until}), Header: http.Header{"Idempotency-Key": {key}},
 	})
 	if err != nil {
 		b.t.Errorf("donate: %v", err)

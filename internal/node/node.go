@@ -201,6 +201,10 @@ func (n *Node) tokens(cfg config.Config) (*auth.Tokens, error) {
 	return auth.NewTokens(secret, cfg.JWTTTL), nil
 }
 
+// maxSessions bounds the sessions of one node (E-71): of about 8 KB each while they
+// wait. A crowd that is larger needs another node anyway.
+const maxSessions = 100_000
+
 func newSocketIO(cfg config.Config, cors *engineio.CORS, observer socketio.Observer, log *slog.Logger, wire io.Writer) (*socketio.Server, error) {
 	var compression *engineio.Compression // E-41
 	if cfg.WSCompression {
@@ -209,8 +213,8 @@ func newSocketIO(cfg config.Config, cors *engineio.CORS, observer socketio.Obser
 	sio, err := socketio.NewServer(socketio.Config{
 		Engine: engineio.Config{
 			PingInterval: cfg.PingInterval, PingTimeout: cfg.PingTimeout, MaxPayload: cfg.MaxPayload, CORS: cors,
-			Compression: compression,
-			Logger:      telemetry.Wire(log, wire, cfg.LogFormat, cfg.Debug, "engine"),
+			Compression: compression, MaxSessions: maxSessions,
+			Logger: telemetry.Wire(log, wire, cfg.LogFormat, cfg.Debug, "engine"),
 		},
 		ConnectTimeout: cfg.ConnectTime,
 		Observer:       observer,
