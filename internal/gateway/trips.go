@@ -29,8 +29,9 @@ const (
 type trip struct {
 	carrier   string
 	followers []string
-	at        time.Time
+	at        time.Time // when signal was passed on
 	signal    *fanout.Signal
+	next      *fanout.Signal // the newest that came too soon after signal; nil: none
 }
 
 // trips are those of which this node has heard a location, by donation. Only who was
@@ -66,12 +67,39 @@ func (t *trips) looked(l *looking) {
 	delete(t.lookings, l)
 }
 
-// recent reports whether the carrier has told a location of this trip just now.
-func (t *trips) recent(donationID, carrier string, now time.Time) bool {
+// hold keeps a location that comes too soon after the last one of the trip, in place
+// of what was kept before it, and has pass called with the newest when its time has
+// come. It reports whether it did.
+func (t *trips) hold(l api.VolunteerLocation, now time.Time, pass func(*fanout.Signal)) (held bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r := t.running[donationID]
-	return r != nil && r.carrier == carrier && now.Sub(r.at) < tripStep
+	r := t.running[l.DonationID]
+	if r == nil || r.carrier != l.VolunteerID || r.next == nil && now.Sub(r.at) >= tripStep {
+		return false, nil
+	}
+	first := r.next == nil
+	if r.next, err = locationSignal(r.followers, l); err != nil {
+		return true, err
+	}
+	if first {
+		time.AfterFunc(r.at.Add(tripStep).Sub(now), func() {
+			if s := t.due(l.DonationID, r); s != nil {
+				pass(s)
+			}
+		})
+	}
+	return true, nil
+}
+
+// due is what was held of a trip, unless the trip is over.
+func (t *trips) due(donationID string, r *trip) *fanout.Signal {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.running[donationID] != r {
+		return nil
+	}
+	r.at, r.signal, r.next = time.Now(), r.next, nil
+	return r.signal
 }
 
 // note keeps the location of a trip that was looked up, and reports whether it is
@@ -122,8 +150,8 @@ func (t *trips) of(accountID string, now time.Time) (signals []*fanout.Signal) {
 }
 
 // share passes the location of a carrier on to those who wait for the food, and to
-// nobody else (P-16, P-25). What comes too soon after the last one is
-// acknowledged and dropped.
+// nobody else (P-16, P-25). Of what comes too soon after the last one, the newest is
+// passed on a second after that.
 func (g *Gateway) share(ctx context.Context, accountID string, req api.ShareLocation) (api.Shared, error) {
 	if faults := locationFaults(req); len(faults) > 0 {
 		return api.Shared{}, api.NewError(http.StatusBadRequest, api.CodeValidation, faults...)
@@ -132,8 +160,9 @@ func (g *Gateway) share(ctx context.Context, accountID string, req api.ShareLoca
 		return api.Shared{}, api.NewError(http.StatusForbidden, api.CodeNotYours, "volunteerId is not yours")
 	}
 	now := time.Now()
-	if g.trips.recent(req.DonationID, accountID, now) {
-		return api.Shared{OK: true}, nil
+	here := api.VolunteerLocation{VolunteerID: accountID, DonationID: req.DonationID, Lat: *req.Lat, Lng: *req.Lng, Timestamp: api.At(now)}
+	if held, err := g.trips.hold(here, now, g.fan.Signal); held || err != nil {
+		return api.Shared{OK: err == nil}, err
 	}
 	l := g.trips.look(req.DonationID)
 	defer g.trips.looked(l)
@@ -148,9 +177,7 @@ func (g *Gateway) share(ctx context.Context, accountID string, req api.ShareLoca
 	case !d.Carries(accountID):
 		return api.Shared{}, api.NewError(http.StatusForbidden, api.CodeNotYours, "Only the carrier of a donation on its way may share a location")
 	}
-	s, err := fanout.NewSignal(d.Followers(accountID), api.EventVolunteerLocation+d.ID, api.VolunteerLocation{
-		VolunteerID: accountID, DonationID: d.ID, Lat: *req.Lat, Lng: *req.Lng, Timestamp: api.At(now),
-	})
+	s, err := locationSignal(d.Followers(accountID), here)
 	if err != nil {
 		return api.Shared{}, err
 	}
@@ -158,6 +185,10 @@ func (g *Gateway) share(ctx context.Context, accountID string, req api.ShareLoca
 		g.fan.Signal(s)
 	}
 	return api.Shared{OK: true}, nil
+}
+
+func locationSignal(followers []string, l api.VolunteerLocation) (*fanout.Signal, error) {
+	return fanout.NewSignal(followers, api.EventVolunteerLocation+l.DonationID, l)
 }
 
 func locationFaults(req api.ShareLocation) (faults []string) {
