@@ -69,7 +69,7 @@ func donations(ctx context.Context, tx *store.Tx, f ListFilter) (list []api.Dona
 	if limit <= 0 || limit > MaxList {
 		limit = MaxList
 	}
-	sf := store.DonationFilter{Statuses: f.Statuses}
+	sf := store.DonationFilter{Statuses: f.Statuses, Expect: limit + 1}
 	if f.After != "" {
 		c, err := parseCursor(f.After)
 		if err != nil {

@@ -28,7 +28,7 @@ type Snapshot struct {
 // state. Donations appear as the log has them: one whose time is over stays what
 // it was until its expiry is written down, and comes as an event.
 func (s *Service) Snapshot(ctx context.Context, view feed.View) (snap Snapshot, err error) {
-	f := store.DonationFilter{Statuses: view.Statuses}
+	f := store.DonationFilter{Statuses: view.Statuses, Expect: MaxSnapshot + 1}
 	if len(f.Statuses) == 0 {
 		f.Statuses = open
 	}

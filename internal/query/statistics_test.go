@@ -139,7 +139,7 @@ func TestStatisticsOfALargeBoardAreKept(t *testing.T) {
 		}
 		// One journal for all, and none of the indexes, which took most of the time.
 		exec(`PRAGMA synchronous = OFF; BEGIN`)
-		for _, index := range []string{"status", "claimer", "donor", "newest", "tally", "open", "unannounced"} {
+		for _, index := range []string{"board", "claimer", "donor", "newest", "tally", "open", "unannounced"} {
 			exec(`DROP INDEX donations_` + index)
 		}
 		for count = 2; count < 50_000; count *= 2 {

@@ -136,7 +136,7 @@ func (s *Service) AdminNotifications(ctx context.Context) (list []api.AdminNotif
 		if waiting, err = tx.Backlog(ctx); err != nil {
 			return err
 		}
-		for d, err := range tx.Donations(ctx, store.DonationFilter{}) {
+		for d, err := range tx.Donations(ctx, store.DonationFilter{Expect: newDonations}) {
 			if err != nil {
 				return err
 			}

@@ -107,42 +107,66 @@ type DonationFilter struct {
 	Statuses []donation.Status // empty: any
 	Boxes    []geo.Box         // a coarse cut for a circle; none: everywhere
 	Before   *ListCursor       // only what comes after this entry in the list
-}
-
-// ListCursor is the place of an entry in the list of donations, newest first.
-type ListCursor struct {
-	CreatedAt time.Time
-	ID        string
+	Expect   int               // how many the reader will want, no bound; 0: 1,000
 }
 
 // Donations yields the selected donations, newest first. Whoever reads them
-// decides when it has enough.
+// decides when it has enough: about as many rows of each status are read as it
+// expects, and more when it goes on.
 func (t *Tx) Donations(ctx context.Context, f DonationFilter) iter.Seq2[donation.Donation, error] {
-	where, args := []string{"1 = 1"}, []any{}
-	arg := func(v any) string {
-		args = append(args, v)
-		return fmt.Sprintf("$%d", len(args))
-	}
-	if len(f.Statuses) > 0 {
-		var marks []string
-		for _, s := range f.Statuses {
-			marks = append(marks, arg(string(s)))
+	const most = 1000 // rows at once
+	return func(yield func(donation.Donation, error) bool) {
+		// In parts, because PostgreSQL sends all that a statement selects, however
+		// little of it is read, and plans for that.
+		for size := cmp.Or(f.Expect, most); ; size = min(2*size, most) {
+			n := 0
+			for d, err := range t.newest(ctx, f, size) {
+				if !yield(d, err) || err != nil {
+					return
+				}
+				f.Before = &ListCursor{d.CreatedAt, d.ID}
+				n++
+			}
+			if n < size {
+				return
+			}
 		}
-		where = append(where, "status IN ("+strings.Join(marks, ", ")+")")
 	}
+}
+
+// newest yields the newest of the selected donations, up to limit. Of each status it
+// walks along an index in the order of the list; with all statuses in one condition
+// both engines read and sort all that have one of them. A walk has a limit of its own
+// because PostgreSQL would not take the index without.
+func (t *Tx) newest(ctx context.Context, f DonationFilter, limit int) iter.Seq2[donation.Donation, error] {
+	var args arguments
+	where := f.where(&args)
+	order := ` ORDER BY created_at DESC, id DESC LIMIT ` + args.add(limit)
+	if len(f.Statuses) == 0 {
+		return t.donations(ctx, `WHERE 1 = 1`+where+order, args...)
+	}
+	var walks []string
+	for _, s := range slices.Compact(slices.Sorted(slices.Values(f.Statuses))) {
+		walks = append(walks, fmt.Sprintf(`SELECT * FROM (SELECT created_at, id FROM donations
+			WHERE status = %s%s%s) AS walk_%d`, args.add(s), where, order, len(walks)))
+	}
+	return t.donations(ctx, `WHERE id IN (SELECT id FROM (`+strings.Join(walks, ` UNION ALL `)+order+`) AS merged)`+order, args...)
+}
+
+// where is all but the status.
+func (f DonationFilter) where(args *arguments) (text string) {
 	var boxes []string
 	for _, b := range f.Boxes {
-		boxes = append(boxes, "(latitude BETWEEN "+arg(b.MinLat)+" AND "+arg(b.MaxLat)+
-			" AND longitude BETWEEN "+arg(b.MinLng)+" AND "+arg(b.MaxLng)+")")
+		boxes = append(boxes, `(latitude BETWEEN `+args.add(b.MinLat)+` AND `+args.add(b.MaxLat)+
+			` AND longitude BETWEEN `+args.add(b.MinLng)+` AND `+args.add(b.MaxLng)+`)`)
 	}
 	if len(boxes) > 0 {
-		where = append(where, "("+strings.Join(boxes, " OR ")+")")
+		text = ` AND (` + strings.Join(boxes, ` OR `) + `)`
 	}
 	if f.Before != nil {
-		at, id := arg(millis(f.Before.CreatedAt)), arg(f.Before.ID)
-		where = append(where, "(created_at < "+at+" OR (created_at = "+at+" AND id < "+id+"))")
+		text += ` AND (created_at, id) < ` + args.place(*f.Before)
 	}
-	return t.donations(ctx, `WHERE `+strings.Join(where, " AND ")+` ORDER BY created_at DESC, id DESC`, args...)
+	return text
 }
 
 // Due yields up to limit donations whose time was over at now and which nobody

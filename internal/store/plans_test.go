@@ -2,12 +2,14 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"iter"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"larder/internal/donation"
 	"larder/internal/geo"
 	"larder/internal/store"
 )
@@ -32,13 +34,27 @@ func TestIndexesAreUsed(t *testing.T) {
 	of := func(part store.Part) func(*store.Tx) error {
 		return func(tx *store.Tx) error { return drain(tx.TalliesOf(t.Context(), "a", part, []time.Time{now}, now)) }
 	}
+	list := func(f store.DonationFilter) func(*store.Tx) error {
+		return func(tx *store.Tx) error { return drain(tx.Donations(t.Context(), f)) }
+	}
+	board := []donation.Status{donation.Available, donation.Claimed, donation.PickedUp, donation.Delivered}
+	cursor := &store.ListCursor{CreatedAt: now, ID: "d"}
+	// walk is a walk that is not sorted before its limit ends it.
+	walk := func(n int, rest string) string {
+		return fmt.Sprintf("SEARCH donations USING COVERING INDEX donations_board (status=?%s)\nSCAN walk_%d", rest, n)
+	}
 	for name, tc := range map[string]struct {
 		run  func(*store.Tx) error
 		want string
 	}{
-		"whole board": {func(tx *store.Tx) error { return drain(tx.Tallies(t.Context())) }, "SCAN donations USING COVERING INDEX donations_tally"},
-		"of a donor":  {of(store.AsDonor), "USING INDEX donations_donor (donor_id=? AND created_at>?)"},
-		"of an NGO":   {of(store.AsClaimer), "USING INDEX donations_claimer (claimed_by_id=?)"},
+		"list, first status": {list(store.DonationFilter{Statuses: board}), walk(0, "")},
+		"list, last status":  {list(store.DonationFilter{Statuses: board}), walk(3, "")},
+		"list, next page":    {list(store.DonationFilter{Statuses: board, Before: cursor}), walk(3, " AND (created_at,id)<(?,?)")},
+		"list, near":         {list(store.DonationFilter{Statuses: board, Boxes: make([]geo.Box, 2), Before: cursor}), walk(3, " AND (created_at,id)<(?,?)")},
+		"list, any status":   {list(store.DonationFilter{Before: cursor}), "SEARCH donations USING INDEX donations_newest ((created_at,id)<(?,?))"},
+		"whole board":        {func(tx *store.Tx) error { return drain(tx.Tallies(t.Context())) }, "SCAN donations USING COVERING INDEX donations_tally"},
+		"of a donor":         {of(store.AsDonor), "USING INDEX donations_donor (donor_id=? AND created_at>?)"},
+		"of an NGO":          {of(store.AsClaimer), "USING INDEX donations_claimer (claimed_by_id=?)"},
 		"of a carrier": {
 			of(store.AsCarrier), "USING INDEX donations_carrier (volunteer_id=? AND created_at>?)",
 		},

@@ -129,23 +129,19 @@ type VoiceFilter struct {
 }
 
 // where is the end of a query for rows of v, which have authors a.
-func (f VoiceFilter) where() (tail string, args []any) {
+func (f VoiceFilter) where() (tail string, args arguments) {
 	tail = ` JOIN accounts a ON a.id = v.account_id WHERE 1 = 1`
-	arg := func(v any) string {
-		args = append(args, v)
-		return fmt.Sprintf("$%d", len(args))
-	}
 	if f.ID != "" {
-		tail += " AND v.id = " + arg(f.ID)
+		tail += " AND v.id = " + args.add(f.ID)
 	}
 	if f.AccountID != "" {
-		tail += " AND v.account_id = " + arg(f.AccountID)
+		tail += " AND v.account_id = " + args.add(f.AccountID)
 	}
 	if f.Before != nil {
-		at, id := arg(millis(f.Before.CreatedAt)), arg(f.Before.ID)
-		tail += " AND (v.created_at < " + at + " OR (v.created_at = " + at + " AND v.id < " + id + "))"
+		tail += " AND (v.created_at, v.id) < " + args.place(*f.Before)
 	}
-	return tail + " ORDER BY v.created_at DESC, v.id DESC LIMIT " + arg(f.Limit), args
+	tail += " ORDER BY v.created_at DESC, v.id DESC LIMIT " + args.add(f.Limit)
+	return tail, args
 }
 
 // authorColumns are read as scanAuthor wants them.
