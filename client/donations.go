@@ -15,7 +15,7 @@ import (
 type ListOptions struct {
 	Statuses []string
 	Near     *Place
-	Limit    int
+	Limit    int    // of a page; 0, and no After: see Donations
 	After    string // the cursor that came with the page before
 }
 
@@ -49,7 +49,8 @@ func (o ListOptions) query() url.Values {
 func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
 // Donations lists donations, newest first. next is the cursor of the next page,
-// empty when there is none.
+// empty when there is none. Without Limit and After it asks for no pages: the answer
+// has at most the newest 1,000 of each status.
 func (c *Client) Donations(ctx context.Context, o ListOptions) (list []api.Donation, next string, err error) {
 	h, err := c.do(ctx, http.MethodGet, "/donations", o.query(), nil, &list)
 	return list, nextCursor(h), err

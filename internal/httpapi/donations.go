@@ -31,42 +31,50 @@ type listInput struct {
 	Latitude  string `query:"latitude" doc:"With longitude: only what lies within the radius."`
 	Longitude string `query:"longitude"`
 	Radius    string `query:"radius" doc:"Kilometres, 5 by default."`
-	Limit     string `query:"limit" doc:"1 to 1000."`
+	Limit     string `query:"limit" doc:"1 to 1000: in pages of so many."`
 	After     string `query:"after" doc:"Cursor from the Link header of the page before."`
 }
 
 type listOutput struct {
-	Link string `header:"Link" doc:"The next page, when there is one."`
+	Link string `header:"Link" doc:"Of a page: the next one, when there is one. Else the first of the pages, when they have more than this answer."`
 	Body []api.Donation
 }
+
+// bareList says what a client gets that knows of no pages: see query.Newest.
+const bareList = "Without limit and after it has at most the newest 1,000 of each status, so that what is over never pushes out " +
+	"what is open; when that is not all, a Link with rel=\"first\" leads to the whole, in pages."
 
 func (a *API) listDonations(ctx context.Context, in *listInput) (*listOutput, error) {
 	f, err := in.filter()
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := a.queries.Donations(ctx, f)
-	if err != nil {
-		return nil, err
+	out := &listOutput{}
+	if in.Limit == "" && in.After == "" {
+		var cut bool
+		if out.Body, cut, err = a.queries.Newest(ctx, f); cut {
+			out.Link = in.link("first", strconv.Itoa(query.MaxList), "")
+		}
+		return out, err
 	}
-	out := &listOutput{Body: list}
-	if next != "" {
-		out.Link = fmt.Sprintf("<%s>; rel=\"next\"", in.nextPage(next))
+	var next string
+	if out.Body, next, err = a.queries.Donations(ctx, f); next != "" {
+		out.Link = in.link("next", in.Limit, next)
 	}
-	return out, nil
+	return out, err
 }
 
-// nextPage is the same list after a cursor.
-func (in *listInput) nextPage(cursor string) string {
-	q := url.Values{"after": {cursor}}
+// link leads to a page of the same list.
+func (in *listInput) link(rel, limit, after string) string {
+	q := url.Values{}
 	for name, v := range map[string]string{
-		"status": in.Status, "latitude": in.Latitude, "longitude": in.Longitude, "radius": in.Radius, "limit": in.Limit,
+		"status": in.Status, "latitude": in.Latitude, "longitude": in.Longitude, "radius": in.Radius, "limit": limit, "after": after,
 	} {
 		if v != "" {
 			q.Set(name, v)
 		}
 	}
-	return "/donations?" + q.Encode()
+	return fmt.Sprintf("</donations?%s>; rel=%q", q.Encode(), rel)
 }
 
 func (in *listInput) filter() (query.ListFilter, error) {

@@ -170,6 +170,11 @@ func route[I, O any](a *API, h huma.API, who access, method, path, summary strin
 	})
 }
 
+// also says more of a route than for whom it is.
+func also(text string) func(*huma.Operation) {
+	return func(op *huma.Operation) { op.Description += " " + text }
+}
+
 func operationID(method, path string) string {
 	return strings.ToLower(method) + strings.NewReplacer("/", "-", "{", "", "}", "").Replace(path)
 }

@@ -1,16 +1,22 @@
 package httpapi_test
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"larder/api"
+	"larder/internal/donation"
+	"larder/internal/store"
 	"larder/internal/testkit"
 )
 
@@ -127,6 +133,104 @@ func TestListInPages(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("pages of %d (-want +got):\n%s", limit, diff)
 		}
+	}
+}
+
+// many inserts donations of a status, several of one moment, the last the newest.
+func (w *world) many(n int, at time.Time, change func(i int, d *donation.Donation)) (ids []string) {
+	w.Update(func(ctx context.Context, tx *store.Tx) error {
+		for i := range n {
+			d := donation.Donation{
+				ID: uuid.NewString(), Name: "Bread", FoodType: "Bakery", Quantity: 1, Unit: "kg", Latitude: 10, Longitude: 10,
+				DonorID: w.users["donor"].ID, DonorName: "donor", Version: 1, UpdatedAt: at,
+				CreatedAt: at.Add(time.Duration(i/9) * time.Millisecond), PreparationTime: at, ExpiryTime: at.AddDate(1, 0, 0),
+			}
+			change(i, &d)
+			if err := tx.InsertDonation(ctx, d); err != nil {
+				return err
+			}
+			ids = append(ids, d.ID)
+		}
+		return nil
+	})
+	return ids
+}
+
+// follow reads a list to its end by its Links alone: the ids of each answer.
+func (w *world) follow(path, token string) (answers [][]string) {
+	for path != "" && len(answers) < 50 {
+		r := w.Get(path, token)
+		var ids []string
+		for _, e := range testkit.Must[[]struct{ ID string }](w.Node, r, http.StatusOK) {
+			ids = append(ids, e.ID)
+		}
+		answers, path = append(answers, ids), ""
+		if link := r.Header.Get("Link"); link != "" {
+			path, _, _ = strings.Cut(strings.TrimPrefix(link, "<"), ">")
+		}
+	}
+	return answers
+}
+
+// Whoever asks for no page has the newest 1,000 of each status: what was delivered
+// since does not hide what is open.
+func TestABareListKeepsWhatIsOpen(t *testing.T) {
+	w := newWorld(t)
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	open := w.many(2, now.Add(-time.Hour), func(i int, d *donation.Donation) {
+		d.Status = []donation.Status{donation.Available, donation.PickedUp}[i]
+	})
+	w.many(1002, now.Add(-time.Minute), func(i int, d *donation.Donation) {
+		d.Status = donation.Delivered
+		if i == 5 || i == 500 {
+			d.Latitude = 20
+		}
+	})
+	newest := w.many(1, now, func(_ int, d *donation.Donation) { d.Status = donation.Claimed })[0]
+
+	r := w.Get("/donations?radius=20000&latitude=10&longitude=10", "")
+	list := testkit.Must[[]api.Donation](w.Node, r, http.StatusOK)
+	count := map[string]int{}
+	for i, d := range list {
+		count[d.Status]++
+		if i > 0 && (d.CreatedAt.After(list[i-1].CreatedAt.Time) || d.CreatedAt == list[i-1].CreatedAt && d.ID >= list[i-1].ID) {
+			t.Fatalf("entry %d, %s of %v, comes after %s of %v", i, d.ID, d.CreatedAt, list[i-1].ID, list[i-1].CreatedAt)
+		}
+	}
+	if diff := cmp.Diff(map[string]int{"AVAILABLE": 1, "CLAIMED": 1, "PICKED_UP": 1, "DELIVERED": 1000}, count); diff != "" {
+		t.Errorf("statuses (-want +got):\n%s", diff)
+	}
+	if n := len(list); list[0].ID != newest || !slices.Contains(open, list[n-1].ID) || !slices.Contains(open, list[n-2].ID) {
+		t.Errorf("the list begins with %s, want %s, and ends with %s and %s, want %v", list[0].ID, newest, list[n-2].ID, list[n-1].ID, open)
+	}
+	if got, want := r.Header.Get("Link"), `</donations?latitude=10&limit=1000&longitude=10&radius=20000>; rel="first"`; got != want {
+		t.Errorf("Link: got %s, want %s", got, want)
+	}
+	for path, want := range map[string][]int{
+		"/donations":                                          {1003, 1000, 5}, // the bare list, and the pages that it leads to
+		"/donations?limit=1000":                               {1000, 5},
+		"/donations?status=DELIVERED":                         {1000, 1000, 2},
+		"/donations?latitude=10&longitude=10&radius=1":        {1003}, // exactly 1,000 were delivered there
+		"/donations?status=AVAILABLE,CLAIMED,claimed,EXPIRED": {2},
+	} {
+		answers := w.follow(path, "")
+		var got []int
+		for _, ids := range answers {
+			got = append(got, len(ids))
+		}
+		pages := slices.Sorted(slices.Values(slices.Concat(answers[max(0, len(answers)-2):]...)))
+		if n := len(pages); len(slices.Compact(pages)) != n {
+			t.Errorf("%s: an entry comes twice in its pages", path)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: entries of each answer (-want +got):\n%s", path, diff)
+		}
+	}
+	// A cursor asks for a page, too.
+	page := w.Get("/donations?limit=1", "").Header.Get("Link")
+	after, _, _ := strings.Cut(page[strings.Index(page, "after="):], "&")
+	if r := w.Get("/donations?"+after, ""); len(testkit.Must[[]api.Donation](w.Node, r, http.StatusOK)) != 1000 || nextLink.FindString(r.Header.Get("Link")) == "" {
+		t.Errorf("after a cursor without limit: Link %q", r.Header.Get("Link"))
 	}
 }
 

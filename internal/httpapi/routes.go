@@ -20,7 +20,7 @@ func (a *API) routes(h huma.API) {
 	route(a, h, signedIn, get, "/auth/profile", "The caller's profile", a.profile)
 	route(a, h, signedIn, patch, "/auth/profile", "Change the caller's profile", a.updateProfile)
 
-	route(a, h, anyone, get, "/donations", "Donations, newest first", a.listDonations)
+	route(a, h, anyone, get, "/donations", "Donations, newest first", a.listDonations, also(bareList))
 	route(a, h, signedIn, post, "/donations", "List surplus food", a.createDonation, takes[api.DonationDraft](a, h, a.donationForm))
 	route(a, h, signedIn, get, "/donations/{id}", "One donation", a.getDonation)
 	route(a, h, signedIn, get, "/donations/{id}/history", "What happened to a donation, oldest first", a.history)

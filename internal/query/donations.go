@@ -1,10 +1,12 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +23,7 @@ import (
 
 // Bounds of a list of donations.
 const (
-	MaxList       = 1000 // entries without a limit asked for; the rest by cursor
+	MaxList       = 1000 // entries of a page, or of each status: see Newest
 	DefaultRadius = 5.0  // km
 )
 
@@ -48,14 +50,14 @@ func NewService(st *store.Store, place *time.Location) *Service {
 
 // ListFilter selects donations for a list.
 type ListFilter struct {
-	Statuses []donation.Status
-	Near     *geo.Area // nil: everywhere
-	Limit    int       // 0: MaxList
-	After    string    // cursor of the page before, empty for the first
+	Statuses []donation.Status // empty: any
+	Near     *geo.Area         // nil: everywhere
+	Limit    int               // of a page; 0: MaxList
+	After    string            // cursor of the page before, empty for the first
 }
 
-// Donations lists donations, newest first, and the cursor of the next page, empty
-// when there is none. A cursor that is none is ErrCursor.
+// Donations lists donations in pages, newest first, and returns the cursor of the
+// next page, empty when there is none. A cursor that is none is ErrCursor.
 func (s *Service) Donations(ctx context.Context, f ListFilter) (list []api.Donation, next string, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {
 		list, next, err = donations(ctx, tx, f)
@@ -77,40 +79,107 @@ func donations(ctx context.Context, tx *store.Tx, f ListFilter) (list []api.Dona
 		}
 		sf.Before = &c
 	}
-	if f.Near != nil {
-		sf.Boxes = f.Near.Boxes()
-	}
-	now := time.Now()
-	var found []donation.Donation
-	var distances []*float64
-	for d, err := range tx.Donations(ctx, sf) {
+	var found []listed
+	for l, err := range f.shown(ctx, tx, sf) {
 		if err != nil {
 			return nil, "", err
-		}
-		// Overdue and not yet written down: not what was asked for any more.
-		if d.Status = d.StatusAt(now); len(f.Statuses) > 0 && !slices.Contains(f.Statuses, d.Status) {
-			continue
-		}
-		var distance *float64
-		if f.Near != nil {
-			km := geo.Distance(f.Near.Lat, f.Near.Lng, d.Latitude, d.Longitude)
-			if km > f.Near.RadiusKm {
-				continue
-			}
-			distance = &km
 		}
 		if len(found) == limit {
 			last := found[limit-1]
 			next = cursor(last.CreatedAt, last.ID)
 			break
 		}
-		found, distances = append(found, d), append(distances, distance)
+		found = append(found, l)
 	}
-	list, err = scored(ctx, tx, found)
-	for i := range list {
-		list[i].Distance = distances[i]
-	}
+	list, err = entries(ctx, tx, found)
 	return list, next, err
+}
+
+// Newest lists donations for whoever asks for no page, whose Limit and After are of
+// no meaning here. It has the newest MaxList of each status, newest first, so that
+// what is over never pushes out what is open. cut says that this is not all: the
+// whole comes in pages, with Donations.
+func (s *Service) Newest(ctx context.Context, f ListFilter) (list []api.Donation, cut bool, err error) {
+	statuses := f.Statuses
+	if len(statuses) == 0 {
+		statuses = donation.Statuses()
+	}
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		var found []listed
+		for _, status := range slices.Compact(slices.Sorted(slices.Values(statuses))) {
+			n := 0
+			for l, err := range f.shown(ctx, tx, store.DonationFilter{Statuses: []donation.Status{status}, Expect: MaxList + 1}) {
+				if err != nil {
+					return err
+				}
+				if n == MaxList {
+					cut = true
+					break
+				}
+				found = append(found, l)
+				n++
+			}
+		}
+		slices.SortFunc(found, func(a, b listed) int {
+			return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID))
+		})
+		list, err = entries(ctx, tx, found)
+		return err
+	})
+	return list, cut, err
+}
+
+// listed is a donation as a list has it.
+type listed struct {
+	donation.Donation
+	distance *float64 // km; nil: no place was given
+}
+
+// shown yields what the list shows of what the store selects.
+func (f ListFilter) shown(ctx context.Context, tx *store.Tx, sf store.DonationFilter) iter.Seq2[listed, error] {
+	if f.Near != nil {
+		sf.Boxes = f.Near.Boxes()
+	}
+	now := time.Now()
+	return func(yield func(listed, error) bool) {
+		for d, err := range tx.Donations(ctx, sf) {
+			if err != nil {
+				yield(listed{}, err)
+				return
+			}
+			if l, in := f.entry(d, now); in && !yield(l, nil) {
+				return
+			}
+		}
+	}
+}
+
+// entry is a donation as the list has it, if it is in the list.
+func (f ListFilter) entry(d donation.Donation, now time.Time) (l listed, in bool) {
+	l.Donation = d
+	// Overdue and not yet written down: not what was asked for any more.
+	if l.Status = d.StatusAt(now); len(f.Statuses) > 0 && !slices.Contains(f.Statuses, l.Status) {
+		return l, false
+	}
+	if f.Near == nil {
+		return l, true
+	}
+	km := geo.Distance(f.Near.Lat, f.Near.Lng, d.Latitude, d.Longitude)
+	l.distance = &km
+	return l, km <= f.Near.RadiusKm
+}
+
+// entries are what was found in its public form.
+func entries(ctx context.Context, tx *store.Tx, found []listed) ([]api.Donation, error) {
+	bare := make([]donation.Donation, 0, len(found))
+	for _, l := range found {
+		bare = append(bare, l.Donation)
+	}
+	list, err := scored(ctx, tx, bare)
+	for i := range list {
+		list[i].Distance = found[i].distance
+	}
+	return list, err
 }
 
 // scored are donations in their public form, with the scores of their donors.
