@@ -43,16 +43,17 @@ func (c *Client) UpdateProfile(ctx context.Context, u api.ProfileUpdate) (api.Pr
 	return out.Data, err
 }
 
-// PendingNGOs lists the NGOs that wait for verification. Admins only.
-func (c *Client) PendingNGOs(ctx context.Context) (list []api.PendingNGO, err error) {
-	_, err = c.do(ctx, http.MethodGet, "/admin/pending-ngos", nil, nil, &list)
-	return list, err
+// PendingNGOs lists the NGOs that wait for verification, who waits longest first.
+// Admins only.
+func (c *Client) PendingNGOs(ctx context.Context, p Page) (list []api.PendingNGO, next string, err error) {
+	h, err := c.do(ctx, http.MethodGet, "/admin/pending-ngos", p.query(), nil, &list)
+	return list, nextCursor(h), err
 }
 
-// Users lists all accounts. Admins only.
-func (c *Client) Users(ctx context.Context) (list []api.AdminUser, err error) {
-	_, err = c.do(ctx, http.MethodGet, "/admin/users", nil, nil, &list)
-	return list, err
+// Users lists all accounts, newest first. Admins only.
+func (c *Client) Users(ctx context.Context, p Page) (list []api.AdminUser, next string, err error) {
+	h, err := c.do(ctx, http.MethodGet, "/admin/users", p.query(), nil, &list)
+	return list, nextCursor(h), err
 }
 
 // VerifyNGO lets an NGO claim. Admins only.

@@ -79,9 +79,9 @@ func (c *Client) Donation(ctx context.Context, id string) (d api.Donation, err e
 }
 
 // History returns what happened to a donation, oldest first. For its parties.
-func (c *Client) History(ctx context.Context, id string) (list []api.LoggedEvent, err error) {
-	_, err = c.do(ctx, http.MethodGet, donationPath(id, "/history"), nil, nil, &list)
-	return list, err
+func (c *Client) History(ctx context.Context, id string, p Page) (list []api.LoggedEvent, next string, err error) {
+	h, err := c.do(ctx, http.MethodGet, donationPath(id, "/history"), p.query(), nil, &list)
+	return list, nextCursor(h), err
 }
 
 // Events returns a page of what the caller may see of what happened after a

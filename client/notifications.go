@@ -38,7 +38,7 @@ func (c *Client) ReadAllNotifications(ctx context.Context) error {
 
 // MyDeliveries lists the running trips that are the caller's: what it claims, carries
 // or is proposed for, newest first.
-func (c *Client) MyDeliveries(ctx context.Context) (list []api.Trip, err error) {
-	_, err = c.do(ctx, http.MethodGet, "/donations/my-deliveries", nil, nil, &list)
-	return list, err
+func (c *Client) MyDeliveries(ctx context.Context, p Page) (list []api.Trip, next string, err error) {
+	h, err := c.do(ctx, http.MethodGet, "/donations/my-deliveries", p.query(), nil, &list)
+	return list, nextCursor(h), err
 }

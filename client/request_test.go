@@ -176,21 +176,39 @@ func TestReadsHaveNoKeyAndAskRight(t *testing.T) {
 		_, next, err := c.Donations(t.Context(), client.ListOptions{
 			Statuses: []string{"AVAILABLE", "CLAIMED"}, Limit: 3, After: "c1", Near: &client.Place{Latitude: 38.7, Longitude: -9.13, RadiusKm: 2},
 		})
-		if err != nil || next != "c+2" {
-			t.Errorf("got next %q, %v", next, err)
+		wantNext(t, next, err)
+		page := client.Page{Limit: 5, After: "c1"}
+		_, next, err = c.History(t.Context(), "a/b", page)
+		wantNext(t, next, err)
+		_, next, err = c.Users(t.Context(), page)
+		wantNext(t, next, err)
+		_, next, err = c.PendingNGOs(t.Context(), page)
+		wantNext(t, next, err)
+		_, next, err = c.MyDeliveries(t.Context(), page)
+		wantNext(t, next, err)
+		var got []string
+		for _, r := range s.requests() {
+			got = append(got, r.target)
+			if r.key != "" {
+				t.Errorf("%s: has the key %s", r.target, r.key)
+			}
 		}
-		if _, err := c.History(t.Context(), "a/b"); err != nil {
-			t.Error(err)
+		want := []string{
+			"/donations?after=c1&latitude=38.7&limit=3&longitude=-9.13&radius=2&status=AVAILABLE%2CCLAIMED",
+			"/donations/a%2Fb/history?after=c1&limit=5", "/admin/users?after=c1&limit=5",
+			"/admin/pending-ngos?after=c1&limit=5", "/donations/my-deliveries?after=c1&limit=5",
 		}
-		got := s.requests()
-		want := "/donations?after=c1&latitude=38.7&limit=3&longitude=-9.13&radius=2&status=AVAILABLE%2CCLAIMED"
-		if got[0].target != want || got[0].key != "" {
-			t.Errorf("got %+v, want %s", got[0], want)
-		}
-		if want := "/donations/a%2Fb/history"; got[1].target != want {
-			t.Errorf("got %s, want %s", got[1].target, want)
+		if !slices.Equal(got, want) {
+			t.Errorf("requests:\ngot  %q\nwant %q", got, want)
 		}
 	})
+}
+
+func wantNext(t *testing.T, next string, err error) {
+	t.Helper()
+	if err != nil || next != "c+2" {
+		t.Errorf("got next %q, %v", next, err)
+	}
 }
 
 func TestRefusals(t *testing.T) {

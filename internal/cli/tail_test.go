@@ -38,7 +38,7 @@ func TestTailTellsWhatHappensInWords(t *testing.T) {
 // moment earlier hears of it.
 func delivered(t *testing.T, c *client.Client, donationID string) {
 	t.Helper()
-	history, err := c.History(t.Context(), donationID)
+	history, _, err := c.History(t.Context(), donationID, client.Page{})
 	if err != nil || len(history) == 0 {
 		t.Fatalf("history: %v, %v", history, err)
 	}

@@ -174,7 +174,7 @@ func (w *world) log(subject string) (recs []eventlog.Record) {
 		if subject == "" {
 			recs, err = tx.Since(w.ctx, 0, 1_000_000)
 		} else {
-			recs, err = tx.History(w.ctx, subject)
+			recs, err = tx.History(w.ctx, subject, 0, 1000)
 		}
 		return err
 	})

@@ -16,7 +16,7 @@ import (
 
 const about = `A live board for donated food: a donor lists surplus food, an NGO claims it, a volunteer carries it, and everyone who may see it sees it happen.
 
-**Forms.** JSON in UTF-8. Times are RFC 3339 in UTC with milliseconds and Z. Ids are UUIDs; a path id that is none is answered 404. A field that can be null is null, never missing. Lists are bare arrays, newest first.
+**Forms.** JSON in UTF-8. Times are RFC 3339 in UTC with milliseconds and Z. Ids are UUIDs; a path id that is none is answered 404. A field that can be null is null, never missing. Lists are bare arrays, newest first where nothing else is said. What a list leaves out is behind its Link header.
 
 **Who asks.** ` + "`Authorization: Bearer <token>`" + `, with the token of POST /auth/login or /auth/register. Rights are those of the account now, not of the token.
 

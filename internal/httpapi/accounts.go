@@ -94,39 +94,29 @@ func (a *API) updateProfile(ctx context.Context, in *profileInput) (*body[api.En
 	}}, nil
 }
 
-func (a *API) pendingNGOs(ctx context.Context, _ *struct{}) (*body[[]api.PendingNGO], error) {
-	list, err := a.queries.PendingNGOs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	certificates, err := a.queries.Certificates(ctx, list)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]api.PendingNGO, 0, len(list))
-	for _, n := range list {
-		out = append(out, api.PendingNGO{
+func (a *API) pendingNGOs(ctx context.Context, in *Paged) (*paged[api.PendingNGO], error) {
+	return pageOf(in, "/admin/pending-ngos", query.MaxList, func(p query.Paging) ([]query.PendingNGO, string, error) {
+		return a.queries.PendingNGOs(ctx, p)
+	}, func(n query.PendingNGO) api.PendingNGO {
+		return api.PendingNGO{
 			ID: n.ID, Email: n.Email, Name: n.Name, OrganizationName: api.Text(n.OrganizationName),
 			Phone: api.Text(n.Phone), Address: api.Text(n.Address), CreatedAt: api.At(n.CreatedAt),
-			CertificateURL: a.certificateURL(ctx, n.ID, certificates[n.ID]),
-		})
-	}
-	return &body[[]api.PendingNGO]{out}, nil
+			CertificateURL: a.certificateURL(ctx, n.ID, n.Certificate),
+		}
+	})
 }
 
-func (a *API) users(ctx context.Context, _ *struct{}) (*body[[]api.AdminUser], error) {
-	list, err := a.queries.Users(ctx)
-	if err != nil {
-		return nil, err
+func (a *API) users(ctx context.Context, in *Paged) (*paged[api.AdminUser], error) {
+	return pageOf(in, "/admin/users", query.MaxList, func(p query.Paging) ([]account.Account, string, error) {
+		return a.queries.Users(ctx, p)
+	}, adminUser)
+}
+
+func adminUser(u account.Account) api.AdminUser {
+	return api.AdminUser{
+		ID: u.ID, Email: u.Email, Role: string(u.Role), IsVerified: u.Verified, IsActive: u.Active, Name: u.Name,
+		OrganizationName: api.Text(u.OrganizationName), CreatedAt: api.At(u.CreatedAt),
 	}
-	out := make([]api.AdminUser, 0, len(list))
-	for _, u := range list {
-		out = append(out, api.AdminUser{
-			ID: u.ID, Email: u.Email, Role: string(u.Role), IsVerified: u.Verified, IsActive: u.Active, Name: u.Name,
-			OrganizationName: api.Text(u.OrganizationName), CreatedAt: api.At(u.CreatedAt),
-		})
-	}
-	return &body[[]api.AdminUser]{out}, nil
 }
 
 type userInput struct {

@@ -199,16 +199,21 @@ func (a *API) getDonation(ctx context.Context, in *DonationID) (*body[api.Donati
 	return &body[api.Donation]{public.Donation(d)}, nil
 }
 
-func (a *API) history(ctx context.Context, in *DonationID) (*body[[]api.LoggedEvent], error) {
+type historyInput struct {
+	DonationID
+	Paged
+}
+
+func (a *API) history(ctx context.Context, in *historyInput) (*paged[api.LoggedEvent], error) {
 	id, ok := parseID(in.ID)
 	if !ok {
 		return nil, problem.ErrDonationNotFound
 	}
-	recs, err := a.queries.History(ctx, caller(ctx), id)
-	if err != nil {
-		return nil, problem.NotFound(err, problem.ErrDonationNotFound)
-	}
-	return &body[[]api.LoggedEvent]{query.EventViews(recs)}, nil
+	out, err := pageOf(&in.Paged, "/donations/"+id+"/history", query.MaxList, func(p query.Paging) ([]api.LoggedEvent, string, error) {
+		recs, next, err := a.queries.History(ctx, caller(ctx), id, p)
+		return query.EventViews(recs), next, err
+	}, func(e api.LoggedEvent) api.LoggedEvent { return e })
+	return out, problem.NotFound(err, problem.ErrDonationNotFound)
 }
 
 type claimInput struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"larder/api"
+	"larder/internal/account"
 	"larder/internal/donation"
 	"larder/internal/store"
 	"larder/internal/testkit"
@@ -156,13 +157,14 @@ func (w *world) many(n int, at time.Time, change func(i int, d *donation.Donatio
 	return ids
 }
 
-// follow reads a list to its end by its Links alone: the ids of each answer.
+// follow reads a list to its end by its Links alone: the ids, or positions, of each
+// answer.
 func (w *world) follow(path, token string) (answers [][]string) {
 	for path != "" && len(answers) < 50 {
 		r := w.Get(path, token)
 		var ids []string
-		for _, e := range testkit.Must[[]struct{ ID string }](w.Node, r, http.StatusOK) {
-			ids = append(ids, e.ID)
+		for _, e := range testkit.Must[[]struct{ ID, Position string }](w.Node, r, http.StatusOK) {
+			ids = append(ids, e.ID+e.Position)
 		}
 		answers, path = append(answers, ids), ""
 		if link := r.Header.Get("Link"); link != "" {
@@ -231,6 +233,87 @@ func TestABareListKeepsWhatIsOpen(t *testing.T) {
 	after, _, _ := strings.Cut(page[strings.Index(page, "after="):], "&")
 	if r := w.Get("/donations?"+after, ""); len(testkit.Must[[]api.Donation](w.Node, r, http.StatusOK)) != 1000 || nextLink.FindString(r.Header.Get("Link")) == "" {
 		t.Errorf("after a cursor without limit: Link %q", r.Header.Get("Link"))
+	}
+}
+
+// Other lists are cut at a page, too, and say so.
+func TestListsInPages(t *testing.T) {
+	w := newWorld(t)
+	var id string
+	for range 3 {
+		id = w.donation(t, "CLAIMED")
+	}
+	w.Order(w.users["ngo"], id, "release", nil)
+	w.Order(w.users["ngo"], id, "claim", nil)
+	for range 2 {
+		w.User(account.NGO, testkit.Unverified)
+	}
+	for path, tc := range map[string]struct {
+		as   string
+		most int
+	}{
+		"/donations/my-deliveries":      {"ngo", 3},
+		"/donations/" + id + "/history": {"donor", 4},
+		"/admin/pending-ngos":           {"admin", 3},
+		"/admin/users":                  {"admin", 12},
+	} {
+		token := w.users[tc.as].Token
+		want := w.follow(path, token)
+		if len(want) != 1 || len(want[0]) != tc.most {
+			t.Errorf("%s: got %v, want %d entries at once", path, want, tc.most)
+		}
+		for _, limit := range []int{1, 2, tc.most} {
+			got := w.follow(fmt.Sprintf("%s?limit=%d", path, limit), token)
+			if diff := cmp.Diff(want[0], slices.Concat(got...)); diff != "" || len(got[0]) != limit {
+				t.Errorf("%s: pages of %d, the first of %d (-want +got):\n%s", path, limit, len(got[0]), diff)
+			}
+		}
+		for _, query := range []string{"?limit=0", "?limit=1001", "?limit=all", "?after=x", "?after=" + testkit.OtherEpoch} {
+			wantRefusal(t, path+query, w.Get(path+query, token), http.StatusBadRequest, "")
+		}
+	}
+}
+
+// An account is in the list of its kind however many came later, and of the NGOs that
+// wait the first to come is the first to be seen.
+func TestListsOfManyAccounts(t *testing.T) {
+	w := newWorld(t)
+	w.Update(func(ctx context.Context, tx *store.Tx) error {
+		for i := range 1001 {
+			a := account.Account{ID: uuid.NewString(), Role: account.NGO, Active: true, CreatedAt: time.Now().Add(time.Hour)}
+			a.Email = fmt.Sprintf("ngo-%d@example.org", i)
+			if err := tx.InsertAccount(ctx, a, ""); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for path, tc := range map[string]struct {
+		sizes       []int
+		first, last string // of users that were there before
+	}{
+		"/admin/pending-ngos": {[]int{1000, 2}, "unverified", ""},
+		"/admin/users":        {[]int{1000, 11}, "", "admin"},
+	} {
+		var sizes []int
+		answers := w.follow(path, w.users["admin"].Token)
+		for _, ids := range answers {
+			sizes = append(sizes, len(ids))
+		}
+		if diff := cmp.Diff(tc.sizes, sizes); diff != "" {
+			t.Errorf("%s: entries of each page (-want +got):\n%s", path, diff)
+		}
+		ids := slices.Concat(answers...)
+		if tc.first != "" && ids[0] != w.users[tc.first].ID {
+			t.Errorf("%s: begins with %s, want %s", path, ids[0], tc.first)
+		}
+		if tc.last != "" && ids[len(ids)-1] != w.users[tc.last].ID {
+			t.Errorf("%s: ends with %s, want %s", path, ids[len(ids)-1], tc.last)
+		}
+		slices.Sort(ids)
+		if n := len(ids); len(slices.Compact(ids)) != n {
+			t.Errorf("%s: an account comes twice", path)
+		}
 	}
 }
 

@@ -44,10 +44,8 @@ func (a *API) readNotifications(ctx context.Context, in *struct{ Keyed }) (*body
 	return &body[api.Success]{api.Success{Success: true}}, nil
 }
 
-func (a *API) myDeliveries(ctx context.Context, _ *struct{}) (*body[[]api.Trip], error) {
-	list, err := a.queries.Trips(ctx, caller(ctx).ID)
-	if err != nil {
-		return nil, err
-	}
-	return &body[[]api.Trip]{list}, nil
+func (a *API) myDeliveries(ctx context.Context, in *Paged) (*paged[api.Trip], error) {
+	return pageOf(in, "/donations/my-deliveries", query.MaxList, func(p query.Paging) ([]api.Trip, string, error) {
+		return a.queries.Trips(ctx, caller(ctx).ID, p)
+	}, func(t api.Trip) api.Trip { return t })
 }

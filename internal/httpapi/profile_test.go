@@ -46,7 +46,7 @@ func TestProfilePages(t *testing.T) {
 	}
 	// A change is in the log, where the nodes read it.
 	w.Update(func(ctx context.Context, tx *store.Tx) error {
-		recs, err := tx.History(ctx, w.users["volunteer"].ID)
+		recs, err := tx.History(ctx, w.users["volunteer"].ID, 0, 100)
 		if len(recs) != 4 || recs[3].Type != eventlog.TypeAccountUpdated || recs[3].Audience.Everyone {
 			t.Errorf("records of four changes: got %+v", recs)
 		}

@@ -40,7 +40,7 @@ func (a *API) routes(h huma.API) {
 	route(a, h, anyone, get, "/donations/leaderboard", "Who earned the most karma", a.leaderboard)
 
 	route(a, h, signedIn, post, "/feedback", "Rate a delivered donation", a.giveFeedback)
-	route(a, h, signedIn, get, "/feedback/donation/{id}", "The feedback on a donation", a.reviews)
+	route(a, h, signedIn, get, "/feedback/donation/{id}", "The feedback on a donation, one at most", a.reviews)
 	route(a, h, signedIn, get, "/feedback/donor/{id}/average", "The trust score of a donor", a.averageScore)
 	route(a, h, signedIn, post, "/donations/{id}/flag", "Tell the admins that something is wrong with a donation", a.flagDonation)
 	route(a, h, signedIn, get, "/support/tickets", "The caller's support tickets, newest first", a.tickets)
@@ -48,8 +48,8 @@ func (a *API) routes(h huma.API) {
 
 	route(a, h, signedIn, get, "/events", "What the caller may see of what happened after a position", a.events)
 
-	route(a, h, admins, get, "/admin/pending-ngos", "NGOs that wait for verification", a.pendingNGOs)
-	route(a, h, admins, get, "/admin/users", "All accounts", a.users)
+	route(a, h, admins, get, "/admin/pending-ngos", "NGOs that wait for verification: who waits longest comes first", a.pendingNGOs)
+	route(a, h, admins, get, "/admin/users", "All accounts, newest first", a.users)
 	route(a, h, admins, patch, "/admin/verify/{id}", "Verify an NGO", a.verifyNGO)
 	route(a, h, admins, patch, "/admin/users/{id}/toggle-status", "Suspend an account or restore it", a.toggleStatus)
 	route(a, h, admins, get, "/admin/donations", "All donations with their donors, newest first", a.allDonations)

@@ -258,7 +258,7 @@ func checkDonations(t *testing.T, tx *store.Tx) {
 			x.DeliveredBy != want.DeliveredBy || x.Version != 1 {
 			t.Errorf("%s: got %+v", id, x)
 		}
-		history, err := tx.History(t.Context(), id)
+		history, err := tx.History(t.Context(), id, 0, 100)
 		if err != nil || len(history) != 1 || history[0].Type != eventlog.TypeDonationImported || history[0].Audience.Includes(u("01"), "ADMIN") {
 			t.Errorf("history of %s: %v, %+v", id, err, history)
 		}

@@ -57,27 +57,32 @@ func ProfileIn(ctx context.Context, tx *store.Tx, id string, now time.Time, plac
 	return p, err
 }
 
-// PendingNGOs lists the NGOs that wait for verification, newest first.
-func (s *Service) PendingNGOs(ctx context.Context) ([]account.Account, error) {
-	return s.accounts(ctx, store.AccountFilter{Role: account.NGO, Unverified: true})
+// PendingNGO is an NGO that waits for verification, with what it shows for itself.
+type PendingNGO struct {
+	account.Account
+	Certificate Certificate // empty: it shows nothing
 }
 
-// Certificates are those of accounts, by id; an account that has none is not in it.
-func (s *Service) Certificates(ctx context.Context, list []account.Account) (map[string]Certificate, error) {
-	found := map[string]Certificate{}
-	err := s.store.View(ctx, func(tx *store.Tx) error {
-		for _, a := range list {
+// PendingNGOs lists the NGOs that wait for verification, and the cursor of the next
+// page, empty when there is none. It is a queue: who has waited longest comes first.
+func (s *Service) PendingNGOs(ctx context.Context, p Paging) (list []PendingNGO, next string, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		list = nil
+		waiting, cursor, err := accounts(ctx, tx, p, store.AccountFilter{Role: account.NGO, Unverified: true, OldestFirst: true})
+		if err != nil {
+			return err
+		}
+		for _, a := range waiting {
 			c, err := certificate(ctx, tx, a.ID)
 			if err != nil {
 				return err
 			}
-			if c != (Certificate{}) {
-				found[a.ID] = c
-			}
+			list = append(list, PendingNGO{a, c})
 		}
+		next = cursor
 		return nil
 	})
-	return found, err
+	return list, next, err
 }
 
 // certificate is that of an account, empty when there is none.
@@ -89,15 +94,21 @@ func certificate(ctx context.Context, tx *store.Tx, id string) (Certificate, err
 	return c, err
 }
 
-// Users lists all accounts, newest first.
-func (s *Service) Users(ctx context.Context) ([]account.Account, error) {
-	return s.accounts(ctx, store.AccountFilter{})
-}
-
-func (s *Service) accounts(ctx context.Context, f store.AccountFilter) (list []account.Account, err error) {
+// Users lists all accounts, newest first, and the cursor of the next page, empty when
+// there is none.
+func (s *Service) Users(ctx context.Context, p Paging) (list []account.Account, next string, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {
-		list, err = tx.Accounts(ctx, f)
+		list, next, err = accounts(ctx, tx, p, store.AccountFilter{})
 		return err
 	})
-	return list, err
+	return list, next, err
+}
+
+// accounts reads a page of the accounts that f selects.
+func accounts(ctx context.Context, tx *store.Tx, p Paging, f store.AccountFilter) (list []account.Account, next string, err error) {
+	place := func(a account.Account) string { return cursor(a.CreatedAt, a.ID) }
+	return page(p, MaxList, parseCursor, place, func(after *store.ListCursor, limit int) ([]account.Account, error) {
+		f.After, f.Limit = after, limit
+		return tx.Accounts(ctx, f)
+	})
 }

@@ -3,13 +3,10 @@ package query
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"iter"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"larder/api"
@@ -21,17 +18,11 @@ import (
 	"larder/internal/store"
 )
 
-// Bounds of a list of donations.
-const (
-	MaxList       = 1000 // entries of a page, or of each status: see Newest
-	DefaultRadius = 5.0  // km
-)
+// DefaultRadius is that of a list of donations near a place, in km.
+const DefaultRadius = 5.0
 
 // ErrNotParty is somebody else's history.
 var ErrNotParty = errors.New("only a party of the donation may see its history")
-
-// ErrCursor is a cursor that no list has given out.
-var ErrCursor = errors.New("not a cursor of this list")
 
 // Service answers questions about a store.
 type Service struct {
@@ -194,21 +185,6 @@ func scored(ctx context.Context, tx *store.Tx, found []donation.Donation) ([]api
 	return list, nil
 }
 
-// cursor is the opaque form of a place in a list.
-func cursor(createdAt time.Time, id string) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(createdAt.UnixMilli(), 36) + "." + id))
-}
-
-func parseCursor(s string) (store.ListCursor, error) {
-	b, err := base64.RawURLEncoding.DecodeString(s)
-	at, id, ok := strings.Cut(string(b), ".")
-	ms, err2 := strconv.ParseInt(at, 36, 64)
-	if err != nil || err2 != nil || !ok || id == "" {
-		return store.ListCursor{}, fmt.Errorf("%.20q: %w", s, ErrCursor)
-	}
-	return store.ListCursor{CreatedAt: time.UnixMilli(ms).UTC(), ID: id}, nil
-}
-
 // Donation returns one donation, or store.ErrNotFound.
 func (s *Service) Donation(ctx context.Context, id string) (d donation.Donation, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {
@@ -221,19 +197,38 @@ func (s *Service) Donation(ctx context.Context, id string) (d donation.Donation,
 	return d, err
 }
 
-// History returns the records about a donation, oldest first, for its parties
-// and admins; for others it is ErrNotParty.
-func (s *Service) History(ctx context.Context, viewer account.Account, id string) (recs []eventlog.Record, err error) {
+// History returns the records about a donation, oldest first, for its parties and
+// admins, and the cursor of the next page, empty when there is none; for others it is
+// ErrNotParty.
+func (s *Service) History(ctx context.Context, viewer account.Account, id string, p Paging) (recs []eventlog.Record, next string, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {
 		d, err := tx.Donation(ctx, id)
 		if err != nil {
 			return err
 		}
-		recs, err = tx.History(ctx, id)
-		if err != nil || viewer.Role == account.Admin || d.Party(viewer.ID) {
-			return err
+		if viewer.Role != account.Admin && !d.Party(viewer.ID) {
+			return ErrNotParty
 		}
-		return ErrNotParty
+		place := func(r eventlog.Record) string { return r.Position.String() }
+		recs, next, err = page(p, MaxList, parsePlace, place, func(after *eventlog.Position, limit int) ([]eventlog.Record, error) {
+			if after == nil {
+				return tx.History(ctx, id, 0, limit)
+			}
+			if head, err := tx.Head(ctx); err != nil || head.Epoch != after.Epoch {
+				return nil, cmp.Or(err, ErrCursor)
+			}
+			return tx.History(ctx, id, after.Seq, limit)
+		})
+		return err
 	})
-	return recs, err
+	return recs, next, err
+}
+
+// parsePlace reads a position as the cursor that it is in a history.
+func parsePlace(s string) (eventlog.Position, error) {
+	at, err := eventlog.ParsePosition(s)
+	if err != nil {
+		return at, fmt.Errorf("%.20q: %w", s, ErrCursor)
+	}
+	return at, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -70,37 +71,49 @@ func parseNotificationCursor(s string) (store.NotificationCursor, error) {
 	return store.NotificationCursor{CreatedAt: time.UnixMilli(ms).UTC(), Seq: seq}, nil
 }
 
-// Trips lists the donations on their way that concern an account, newest first, at
-// most MaxList: those that it has claimed or carries, and those that are proposed
-// to it as long as nobody carries them.
-func (s *Service) Trips(ctx context.Context, accountID string) (list []api.Trip, err error) {
+// Trips lists the donations on their way that concern an account, newest first, and
+// the cursor of the next page, empty when there is none: those that it has claimed or
+// carries, and those that are proposed to it as long as nobody carries them.
+func (s *Service) Trips(ctx context.Context, accountID string, p Paging) (list []api.Trip, next string, err error) {
 	now := time.Now()
 	err = s.store.View(ctx, func(tx *store.Tx) error {
-		var running []donation.Donation
+		place := func(d donation.Donation) string { return cursor(d.CreatedAt, d.ID) }
+		running, cursor, err := page(p, MaxList, parseCursor, place, func(before *store.ListCursor, limit int) ([]donation.Donation, error) {
+			return all(tx.Trips(ctx, accountID, before, limit))
+		})
+		if err != nil {
+			return err
+		}
+		next = cursor
 		var donorIDs []string
-		for d, err := range tx.Trips(ctx, accountID, MaxList) {
-			if err != nil {
-				return err
-			}
+		shown := running[:0]
+		for _, d := range running {
 			if d.Status = d.StatusAt(now); d.Status == donation.Expired { // and not yet written down
 				continue
 			}
-			running = append(running, d)
-			donorIDs = append(donorIDs, d.DonorID)
+			shown, donorIDs = append(shown, d), append(donorIDs, d.DonorID)
 		}
-		shown, err := scored(ctx, tx, running)
+		trips, err := scored(ctx, tx, shown)
 		if err != nil {
 			return err
 		}
 		donors, err := tx.AccountsByID(ctx, donorIDs...)
-		if err != nil {
-			return err
-		}
-		list = make([]api.Trip, 0, len(shown))
-		for _, d := range shown {
+		list = make([]api.Trip, 0, len(trips))
+		for _, d := range trips {
 			list = append(list, api.Trip{Donation: d, Donor: public.TripDonor(donors[d.DonorID])})
 		}
-		return nil
+		return err
 	})
-	return list, err
+	return list, next, err
+}
+
+// all is a list whose entries come one by one.
+func all[T any](entries iter.Seq2[T, error]) (list []T, err error) {
+	for e, err := range entries {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, e)
+	}
+	return list, nil
 }

@@ -300,7 +300,7 @@ func TestHistory(t *testing.T) {
 	for id, want := range map[string]bool{
 		"donor": true, "ngo": true, "carrier": true, "deliverer": true, "proposed": true, "stranger": false, "": false,
 	} {
-		recs, err := w.History(w.ctx, account.Account{ID: id, Role: account.NGO}, "d1")
+		recs, _, err := w.History(w.ctx, account.Account{ID: id, Role: account.NGO}, "d1", query.Paging{})
 		if want && (err != nil || len(recs) != 2 || recs[0].Version != 1 || recs[1].Version != 2) {
 			t.Errorf("for %q: got %v, %v, want two records, oldest first", id, recs, err)
 		}
@@ -308,10 +308,10 @@ func TestHistory(t *testing.T) {
 			t.Errorf("for %q: got %v, want ErrNotParty", id, err)
 		}
 	}
-	if recs, err := w.History(w.ctx, account.Account{ID: "x", Role: account.Admin}, "d1"); err != nil || len(recs) != 2 {
+	if recs, _, err := w.History(w.ctx, account.Account{ID: "x", Role: account.Admin}, "d1", query.Paging{}); err != nil || len(recs) != 2 {
 		t.Errorf("for an admin: got %d, %v", len(recs), err)
 	}
-	if _, err := w.History(w.ctx, account.Account{Role: account.Admin}, "nothing"); !errors.Is(err, store.ErrNotFound) {
+	if _, _, err := w.History(w.ctx, account.Account{Role: account.Admin}, "nothing", query.Paging{}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("of nothing: got %v, want ErrNotFound", err)
 	}
 	if _, err := w.Donation(w.ctx, "nothing"); !errors.Is(err, store.ErrNotFound) {
@@ -348,11 +348,11 @@ func TestProfileAndLists(t *testing.T) {
 		if _, err := w.Profile(w.ctx, "nobody"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("profile of nobody: got %v, want ErrNotFound", err)
 		}
-		pending, err := w.PendingNGOs(w.ctx)
+		pending, _, err := w.PendingNGOs(w.ctx, query.Paging{})
 		if err != nil || len(pending) != 1 || pending[0].ID != "ngo" {
 			t.Errorf("pending NGOs: got %v, %v", pending, err)
 		}
-		if all, err := w.Users(w.ctx); err != nil || len(all) != 3 {
+		if all, _, err := w.Users(w.ctx, query.Paging{}); err != nil || len(all) != 3 {
 			t.Errorf("users: got %d, %v", len(all), err)
 		}
 	})

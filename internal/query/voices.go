@@ -54,12 +54,6 @@ func (s *Service) Ratings(ctx context.Context, accountID string) (r voice.Rating
 	return r, err
 }
 
-// Paging is which part of a list is wanted.
-type Paging struct {
-	Limit int    // 0: MaxList
-	After string // cursor of the page before, empty for the first
-}
-
 // Tickets lists the tickets of an account, or with an empty id everybody's, newest
 // first, and the cursor of the next page, empty when there is none.
 func (s *Service) Tickets(ctx context.Context, accountID string, p Paging) ([]voice.Ticket, string, error) {
@@ -71,30 +65,15 @@ func (s *Service) Flags(ctx context.Context, p Paging) ([]voice.Flag, string, er
 	return voices(ctx, s, "", p, (*store.Tx).Flags, func(f voice.Flag) string { return cursor(f.CreatedAt, f.ID) })
 }
 
-// voices reads one entry more than it returns, to see whether there is a next page.
 func voices[T any](ctx context.Context, s *Service, accountID string, p Paging,
 	read func(*store.Tx, context.Context, store.VoiceFilter) ([]T, error), place func(T) string,
 ) (list []T, next string, err error) {
-	limit := p.Limit
-	if limit <= 0 || limit > MaxList {
-		limit = MaxList
-	}
-	f := store.VoiceFilter{AccountID: accountID, Limit: limit + 1}
-	if p.After != "" {
-		c, err := parseCursor(p.After)
-		if err != nil {
-			return nil, "", err
-		}
-		f.Before = &c
-	}
 	err = s.store.View(ctx, func(tx *store.Tx) error {
-		list, err = read(tx, ctx, f)
+		list, next, err = page(p, MaxList, parseCursor, place, func(before *store.ListCursor, limit int) ([]T, error) {
+			return read(tx, ctx, store.VoiceFilter{AccountID: accountID, Before: before, Limit: limit})
+		})
 		return err
 	})
-	if len(list) > limit {
-		list = list[:limit]
-		next = place(list[limit-1])
-	}
 	return list, next, err
 }
 

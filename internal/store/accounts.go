@@ -102,33 +102,38 @@ func (t *Tx) ActiveAdmins(ctx context.Context) (n int, err error) {
 	return n, unavailable(err)
 }
 
-// AccountFilter selects accounts; its zero value selects all that are not deleted.
+// AccountFilter selects accounts, of those that are not deleted.
 type AccountFilter struct {
-	Role       account.Role // empty: any
-	Unverified bool         // only those that wait for verification
+	Role        account.Role // empty: any
+	Unverified  bool         // only those that wait for verification
+	OldestFirst bool         // else the newest is the first
+	After       *ListCursor  // only what comes after this entry in the list
+	Limit       int          // of entries
 }
 
-// maxAccounts bounds a list of accounts.
-const maxAccounts = 1000
-
-// Accounts lists accounts, newest first, at most 1,000.
-func (t *Tx) Accounts(ctx context.Context, f AccountFilter) ([]account.Account, error) {
-	rows, err := t.tx.QueryContext(ctx, `SELECT `+accountColumns+` FROM accounts
-		WHERE deleted = FALSE AND ($1 = '' OR role = $1) AND ($2 = FALSE OR verified = FALSE)
-		ORDER BY created_at DESC, id DESC LIMIT $3`, f.Role, f.Unverified, maxAccounts)
-	if err != nil {
-		return nil, unavailable(err)
+// Accounts lists accounts.
+func (t *Tx) Accounts(ctx context.Context, f AccountFilter) (list []account.Account, err error) {
+	var args arguments
+	tail, order, behind := ``, `DESC`, ` < `
+	if f.OldestFirst {
+		order, behind = `ASC`, ` > `
 	}
-	defer rows.Close()
-	var list []account.Account
-	for rows.Next() {
-		a, err := scanAccount(rows)
-		if err != nil {
-			return nil, err
-		}
+	if f.Role != "" {
+		tail += ` AND role = ` + args.add(f.Role)
+	}
+	if f.Unverified {
+		tail += ` AND verified = FALSE`
+	}
+	if f.After != nil {
+		tail += ` AND (created_at, id)` + behind + args.place(*f.After)
+	}
+	tail += ` ORDER BY created_at ` + order + `, id ` + order + ` LIMIT ` + args.add(f.Limit)
+	err = t.each(ctx, func(row scanner) error {
+		a, err := scanAccount(row)
 		list = append(list, a)
-	}
-	return list, unavailable(rows.Err())
+		return err
+	}, `SELECT `+accountColumns+` FROM accounts WHERE deleted = FALSE`+tail, args...)
+	return list, err
 }
 
 // AwardKarma adds one row to the ledger and returns the points, or 0 when the

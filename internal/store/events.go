@@ -110,12 +110,10 @@ func (t *Tx) Since(ctx context.Context, seq int64, limit int) ([]eventlog.Record
 	return t.records(ctx, `WHERE seq > $1 ORDER BY seq LIMIT $2`, seq, limit)
 }
 
-// maxHistory bounds the history of one subject.
-const maxHistory = 1000
-
-// History returns the records about one donation or account, oldest first.
-func (t *Tx) History(ctx context.Context, subject string) ([]eventlog.Record, error) {
-	return t.records(ctx, `WHERE subject = $1 ORDER BY seq LIMIT $2`, subject, maxHistory)
+// History returns up to limit records after seq about one donation or account, oldest
+// first.
+func (t *Tx) History(ctx context.Context, subject string, seq int64, limit int) ([]eventlog.Record, error) {
+	return t.records(ctx, `WHERE subject = $1 AND seq > $2 ORDER BY seq LIMIT $3`, subject, seq, limit)
 }
 
 func (t *Tx) records(ctx context.Context, tail string, args ...any) ([]eventlog.Record, error) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"larder/internal/account"
 	"larder/internal/donation"
 	"larder/internal/geo"
 	"larder/internal/store"
@@ -37,6 +38,9 @@ func TestIndexesAreUsed(t *testing.T) {
 	list := func(f store.DonationFilter) func(*store.Tx) error {
 		return func(tx *store.Tx) error { return drain(tx.Donations(t.Context(), f)) }
 	}
+	accounts := func(f store.AccountFilter) func(*store.Tx) error {
+		return func(tx *store.Tx) error { _, err := tx.Accounts(t.Context(), f); return err }
+	}
 	board := []donation.Status{donation.Available, donation.Claimed, donation.PickedUp, donation.Delivered}
 	cursor := &store.ListCursor{CreatedAt: now, ID: "d"}
 	// walk is a walk that is not sorted before its limit ends it.
@@ -52,9 +56,22 @@ func TestIndexesAreUsed(t *testing.T) {
 		"list, next page":    {list(store.DonationFilter{Statuses: board, Before: cursor}), walk(3, " AND (created_at,id)<(?,?)")},
 		"list, near":         {list(store.DonationFilter{Statuses: board, Boxes: make([]geo.Box, 2), Before: cursor}), walk(3, " AND (created_at,id)<(?,?)")},
 		"list, any status":   {list(store.DonationFilter{Before: cursor}), "SEARCH donations USING INDEX donations_newest ((created_at,id)<(?,?))"},
-		"whole board":        {func(tx *store.Tx) error { return drain(tx.Tallies(t.Context())) }, "SCAN donations USING COVERING INDEX donations_tally"},
-		"of a donor":         {of(store.AsDonor), "USING INDEX donations_donor (donor_id=? AND created_at>?)"},
-		"of an NGO":          {of(store.AsClaimer), "USING INDEX donations_claimer (claimed_by_id=?)"},
+		"accounts":           {accounts(store.AccountFilter{}), "SCAN accounts USING INDEX accounts_newest"},
+		"accounts, page":     {accounts(store.AccountFilter{After: cursor}), "SEARCH accounts USING INDEX accounts_newest ((created_at,id)<(?,?))"},
+		"NGOs that wait": {
+			accounts(store.AccountFilter{Role: account.NGO, Unverified: true, OldestFirst: true, After: cursor}),
+			"SEARCH accounts USING INDEX accounts_role (role=? AND verified=?)",
+		},
+		"tickets, page": {
+			func(tx *store.Tx) error {
+				_, err := tx.Tickets(t.Context(), store.VoiceFilter{Before: cursor, Limit: 5})
+				return err
+			},
+			"SEARCH v USING INDEX tickets_newest ((created_at,id)<(?,?))",
+		},
+		"whole board": {func(tx *store.Tx) error { return drain(tx.Tallies(t.Context())) }, "SCAN donations USING COVERING INDEX donations_tally"},
+		"of a donor":  {of(store.AsDonor), "USING INDEX donations_donor (donor_id=? AND created_at>?)"},
+		"of an NGO":   {of(store.AsClaimer), "USING INDEX donations_claimer (claimed_by_id=?)"},
 		"of a carrier": {
 			of(store.AsCarrier), "USING INDEX donations_carrier (volunteer_id=? AND created_at>?)",
 		},

@@ -169,7 +169,7 @@ func dump(t *testing.T, st *store.Store) (s state) {
 		if s.Records, err = tx.Since(t.Context(), 0, 1_000_000); err != nil {
 			return err
 		}
-		s.Accounts, err = tx.Accounts(t.Context(), store.AccountFilter{})
+		s.Accounts, err = tx.Accounts(t.Context(), store.AccountFilter{Limit: 1000})
 		return err
 	})
 	if err != nil {

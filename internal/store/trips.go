@@ -58,11 +58,16 @@ func (t *Tx) UnplacedVolunteers(ctx context.Context, limit int) (list []donation
 
 // Trips yields up to limit donations that are on their way and concern an account,
 // newest first: claimed or picked up, where it is the claimer or carries; and
-// claimed, where it is the proposed volunteer.
-func (t *Tx) Trips(ctx context.Context, accountID string, limit int) iter.Seq2[donation.Donation, error] {
-	return t.donations(ctx, `WHERE id IN (
+// claimed, where it is the proposed volunteer. before is nil for the first page.
+func (t *Tx) Trips(ctx context.Context, accountID string, before *ListCursor, limit int) iter.Seq2[donation.Donation, error] {
+	args := arguments{accountID}
+	tail := `WHERE id IN (
 			SELECT id FROM donations WHERE claimed_by_id = $1 AND status IN ('CLAIMED', 'PICKED_UP')
 			UNION SELECT id FROM donations WHERE assigned_volunteer_id = $1 AND status = 'CLAIMED'
-			UNION SELECT id FROM donations WHERE picked_up_by = $1 AND status = 'PICKED_UP')
-		ORDER BY created_at DESC, id DESC LIMIT $2`, accountID, limit)
+			UNION SELECT id FROM donations WHERE picked_up_by = $1 AND status = 'PICKED_UP')`
+	if before != nil {
+		tail += ` AND (created_at, id) < ` + args.place(*before)
+	}
+	tail += ` ORDER BY created_at DESC, id DESC LIMIT ` + args.add(limit)
+	return t.donations(ctx, tail, args...)
 }

@@ -262,7 +262,7 @@ func (r *rig) shift(by time.Duration) {
 func (r *rig) types(id string) (list []string) {
 	r.t.Helper()
 	err := r.store.View(r.t.Context(), func(tx *store.Tx) error {
-		recs, err := tx.History(r.t.Context(), id)
+		recs, err := tx.History(r.t.Context(), id, 0, 100)
 		list = nil
 		for _, rec := range recs {
 			list = append(list, fmt.Sprintf("%s %d", rec.Type, rec.Version))

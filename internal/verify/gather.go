@@ -121,17 +121,20 @@ func (r *run) histories(ctx context.Context, e *Evidence) error {
 		first error
 	)
 	read := func(id string) error {
-		list, err := r.admin.History(ctx, id)
-		if err != nil {
-			return fmt.Errorf("history of %s: %w", id, err)
-		}
 		var own []uint32
-		for _, ev := range list {
-			n, _, err := r.book.note(ev.Event, ev.Data)
+		for p, more := (client.Page{}), true; more; more = p.After != "" {
+			list, next, err := r.admin.History(ctx, id, p)
 			if err != nil {
-				return err
+				return fmt.Errorf("history of %s: %w", id, err)
 			}
-			own = append(own, n)
+			for _, ev := range list {
+				n, _, err := r.book.note(ev.Event, ev.Data)
+				if err != nil {
+					return err
+				}
+				own = append(own, n)
+			}
+			p.After = next
 		}
 		mu.Lock()
 		defer mu.Unlock()

@@ -389,7 +389,7 @@ func (r *run) finish(ctx context.Context) (string, error) {
 	if d.ID == "" {
 		return "", errors.New("the last donation could not be made")
 	}
-	history, err := r.admin.History(ctx, d.ID)
+	history, _, err := r.admin.History(ctx, d.ID, client.Page{})
 	if err != nil || len(history) == 0 {
 		return "", fmt.Errorf("read the history of the last donation: %w", err)
 	}

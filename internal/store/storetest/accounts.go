@@ -134,18 +134,29 @@ func accountList(t *testing.T, st *store.Store) {
 		"unverified":           {store.AccountFilter{Unverified: true}, []string{"waiting", "odd"}},
 		"unverified of a role": {store.AccountFilter{Role: account.NGO, Unverified: true}, []string{"waiting"}},
 		"nobody":               {store.AccountFilter{Role: account.Admin}, nil},
+		"the longest first":    {store.AccountFilter{OldestFirst: true}, []string{"a", "b", "odd", "waiting"}},
 	} {
-		view(t, st, func(tx *store.Tx) error {
-			list, err := tx.Accounts(t.Context(), tc.filter)
+		for size := 1; size <= 5; size++ {
+			tc.filter.Limit, tc.filter.After = size, nil
 			var got []string
-			for _, a := range list {
-				got = append(got, a.ID)
+			for len(got) < 9 {
+				var list []account.Account
+				view(t, st, func(tx *store.Tx) (err error) {
+					list, err = tx.Accounts(t.Context(), tc.filter)
+					return err
+				})
+				for _, a := range list {
+					got = append(got, a.ID)
+					tc.filter.After = &store.ListCursor{CreatedAt: a.CreatedAt, ID: a.ID}
+				}
+				if len(list) < size {
+					break
+				}
 			}
 			if !slices.Equal(got, tc.want) {
-				t.Errorf("%s: got %v, want %v", name, got, tc.want)
+				t.Errorf("%s, by %d: got %v, want %v", name, size, got, tc.want)
 			}
-			return err
-		})
+		}
 	}
 }
 

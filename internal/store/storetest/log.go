@@ -205,13 +205,18 @@ func logHistory(t *testing.T, st *store.Store) {
 		})
 	}
 	view(t, st, func(tx *store.Tx) error {
-		recs, err := tx.History(t.Context(), "s1")
+		recs, err := tx.History(t.Context(), "s1", 0, 100)
 		var got []int64
 		for _, r := range recs {
 			got = append(got, r.Version)
 		}
 		if want := []int64{1, 4, 7, 10}; !slices.Equal(got, want) {
 			t.Errorf("history: got %v, want %v", got, want)
+			return err
+		}
+		part, err := tx.History(t.Context(), "s1", recs[0].Position.Seq, 2)
+		if diff := gocmp.Diff(recs[1:3], part); diff != "" {
+			t.Errorf("two after the first (-want +got):\n%s", diff)
 		}
 		return err
 	})

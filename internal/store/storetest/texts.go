@@ -48,7 +48,7 @@ func textsRefused(t *testing.T, st *store.Store) {
 				d.CancelReason = bad
 				return tx.UpdateDonation(ctx, d)
 			},
-			"History": func(ctx context.Context, tx *store.Tx) error { _, err := tx.History(ctx, bad); return err },
+			"History": func(ctx context.Context, tx *store.Tx) error { _, err := tx.History(ctx, bad, 0, 1); return err },
 			"Answer":  func(ctx context.Context, tx *store.Tx) error { _, err := tx.Answer(ctx, "donor", bad); return err },
 			"SaveAnswer": func(ctx context.Context, tx *store.Tx) error {
 				return tx.SaveAnswer(ctx, store.Answer{Caller: "donor", Key: bad})

@@ -26,7 +26,7 @@ func wantWritten(t *testing.T, st *store.Store, id string, want bool) {
 		if row := err == nil; row != want {
 			t.Errorf("donation %s: row is there: %v, want %v (error %v)", id, row, want, err)
 		}
-		recs, err := tx.History(t.Context(), id)
+		recs, err := tx.History(t.Context(), id, 0, 100)
 		if record := len(recs) > 0; record != want {
 			t.Errorf("donation %s: record is there: %v, want %v", id, record, want)
 		}

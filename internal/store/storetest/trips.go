@@ -160,7 +160,7 @@ func tripsOf(t *testing.T, st *store.Store) {
 	} {
 		var got []string
 		view(t, st, func(tx *store.Tx) error {
-			for d, err := range tx.Trips(t.Context(), who, 100) {
+			for d, err := range tx.Trips(t.Context(), who, nil, 100) {
 				if err != nil {
 					return err
 				}
@@ -172,8 +172,17 @@ func tripsOf(t *testing.T, st *store.Store) {
 			t.Errorf("trips of %s: got %v, want %v", who, got, want)
 		}
 	}
+	sixth := &store.ListCursor{CreatedAt: start.Add(6 * time.Second), ID: "6-CLAIMED"}
 	view(t, st, func(tx *store.Tx) error {
-		for d, err := range tx.Trips(t.Context(), "ngo", 1) {
+		for d, err := range tx.Trips(t.Context(), "ngo", sixth, 1) {
+			if err != nil || d.ID != "2-PICKED_UP" {
+				t.Errorf("after the sixth: got %s, %v", d.ID, err)
+			}
+		}
+		return nil
+	})
+	view(t, st, func(tx *store.Tx) error {
+		for d, err := range tx.Trips(t.Context(), "ngo", nil, 1) {
 			if err != nil || d.ID != "7-PICKED_UP" {
 				t.Errorf("the newest: got %s, %v", d.ID, err)
 			}

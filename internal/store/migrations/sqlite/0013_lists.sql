@@ -4,3 +4,6 @@
 -- +goose Up
 CREATE INDEX donations_board ON donations (status, created_at, id, latitude, longitude);
 DROP INDEX donations_status;
+
+-- All accounts in the order of their list.
+CREATE INDEX accounts_newest ON accounts (created_at, id);
