@@ -87,3 +87,30 @@ test('the console', { skip: found ? false : 'no Chromium', timeout: 120_000 }, a
   for (const page of pages) await page.sees('#link-text', /^Live/, 20_000);
   for (const [who, page] of Object.entries(people)) assert.deepEqual(page.faults, [], who);
 });
+
+// With more open donations than a list holds at once there are still the newest of each status, and one's own trips.
+test('the console of a large board', { skip: found ? false : 'no Chromium', timeout: 120_000 }, async (t) => {
+  const server = await Server.start(t);
+  const browser = await Browser.start(t);
+  const { donor, ngo } = await server.people();
+  const rival = await server.account('NGO');
+  const list = async (name, claimer) => {
+    const { id } = await server.create(donor, { name });
+    if (claimer) await server.ok('PATCH', `/donations/${id}/claim`, { by: claimer });
+  };
+  await list('Old bread');
+  await list('Old soup', ngo);
+  await Promise.all(Array.from({ length: 20 }, async (_, one) => {
+    for (let n = one; n < 1001; n += 20) await list('New rice', rival);
+  }));
+
+  const page = await browser.page(server.url);
+  await page.signIn({ email: ngo.email, password: 'interop' });
+  for (const [filter, count, last] of [['AVAILABLE', 1, /Old bread/], ['CLAIMED', 1001, /Old soup[\s\S]*Claimed by you/]]) {
+    await page.click(`#filters [data-filter=${filter}]`);
+    await page.sees(`#filters [data-filter=${filter}] .count`, new RegExp(`^${count}$`), 20_000);
+    await page.sees('#cards > :last-child', last);
+  }
+  await page.sees('#board-note', /Only the newest 1,000 of each status/);
+  assert.deepEqual(page.faults, []);
+});

@@ -55,7 +55,7 @@ export async function request(method, path, body) {
   return (await ask(method, path, body)).data;
 }
 
-// ask is request for callers that also want the path of the next page, from the Link header.
+// ask is request for callers that also want to know whether a list leaves something out.
 export async function ask(method, path, body) {
   const headers = { Accept: 'application/json' };
   const sent = token;
@@ -78,7 +78,7 @@ export async function ask(method, path, body) {
   if (response.status < 500) unanswered.delete(what);
   const date = Date.parse(response.headers.get('Date'));
   if (!Number.isNaN(date)) skew = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
-  if (response.ok) return { data, next: nextPage(response.headers.get('Link')) };
+  if (response.ok) return { data, more: response.headers.has('Link') };
 
   const error = new APIError(response.status, data?.code, explain(response, data));
   if (response.status === 401 && sent && sent === token) refused(error);
@@ -104,11 +104,4 @@ function explain(response, data) {
   const message = [data?.message ?? `The server answered ${response.status}.`].flat().join('\n');
   const wait = response.status === 429 && response.headers.get('Retry-After');
   return wait ? `${message}\nTry again in ${wait} s.` : message;
-}
-
-function nextPage(link) {
-  const match = /<([^>]+)>\s*;[^,]*rel="?next"?/.exec(link ?? '');
-  if (!match) return null;
-  const url = new URL(match[1], location.href);
-  return url.pathname + url.search; // never to another origin, whatever a proxy wrote
 }

@@ -5,8 +5,7 @@ import { ask, now, request } from './api.js';
 import { Card, isOpen, statuses } from './card.js';
 import { $, el, setText, show, toast } from './dom.js';
 
-const PAGE = 100;
-const PAGES = 10; // of open donations; beyond that the note says so
+const OVER = 100; // how many are shown of those that are over
 const LINGER = 8000; // how long a card stays after its new status no longer fits the filter
 
 const filters = {
@@ -48,12 +47,15 @@ async function loadOnce() {
   const before = new Map([...cards].map(([id, card]) => [id, card.donation]));
   $('cards').setAttribute('aria-busy', 'true');
   try {
-    const [open, past] = await Promise.all([
-      pages('AVAILABLE,CLAIMED,PICKED_UP', PAGES),
-      pages('DELIVERED,EXPIRED,CANCELLED', 1),
+    // In one piece the newest of each status come, so that none pushes out another; the
+    // person's own trips may be older.
+    const [open, over, own] = await Promise.all([
+      ask('GET', '/donations?status=AVAILABLE,CLAIMED,PICKED_UP'),
+      request('GET', `/donations?status=DELIVERED,EXPIRED,CANCELLED&limit=${OVER}`),
+      user ? request('GET', '/donations/my-deliveries') : [],
     ]);
     const found = new Set();
-    for (const d of [...open.items, ...past.items]) {
+    for (const d of [...open.data, ...over, ...own]) {
       found.add(d.id);
       put(d);
     }
@@ -62,24 +64,13 @@ async function loadOnce() {
       if (!found.has(id) && before.get(id) === card.donation) cards.delete(id);
     }
     loaded = true;
-    setText($('board-note'), open.more ? `Only the newest ${PAGE * PAGES} open donations are shown.` : '');
+    setText($('board-note'), open.more ? 'Only the newest 1,000 of each status are shown, and what you claim, carry or could carry.' : '');
   } catch (err) {
     setText($('board-note'), `The list could not be read. ${err.message}`);
   } finally {
     $('cards').setAttribute('aria-busy', 'false');
     plan();
   }
-}
-
-async function pages(status, most) {
-  const items = [];
-  let next = `/donations?status=${status}&limit=${PAGE}`;
-  for (let n = 0; next && n < most; n++) {
-    const answer = await ask('GET', next);
-    items.push(...answer.data);
-    next = answer.next;
-  }
-  return { items, more: Boolean(next) };
 }
 
 // put adds a whole donation, or replaces an older version of it.
