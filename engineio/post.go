@@ -25,12 +25,14 @@ var (
 type post struct {
 	mu    sync.Mutex // guards w, for whoever answers
 	w     http.ResponseWriter
+	http1 bool // the next request on its connection waits for the handler
 	ended bool // it is answered, or is not to be
 }
 
-// answer ends the POST with 200, once (E-23). It may be called while the handler
-// is still busy with the packets.
-func (p *post) answer(timeout time.Duration) {
+// answer ends the POST with 200, once (E-23). It may be called early, while the
+// handler is still busy with the packets: then its connection serves no other request,
+// least of all the poll that the handler waits for.
+func (p *post) answer(early bool, timeout time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended {
@@ -38,6 +40,9 @@ func (p *post) answer(timeout time.Duration) {
 	}
 	p.ended = true
 	h := p.w.Header()
+	if early && p.http1 {
+		h.Set("Connection", "close")
+	}
 	h.Set("Content-Type", "text/html")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Length", "2")
@@ -59,7 +64,7 @@ func (p *post) end() bool {
 
 // servePost takes the packets of a client that polls (E-23).
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
-	p := &post{w: w}
+	p := &post{w: w, http1: r.ProtoMajor == 1}
 	mark := markOf(r.URL.Query().Get("t"))
 	again, refused := s.admitPost(p, mark)
 	switch {
@@ -67,7 +72,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		s.srv.refuse(w, r, refused)
 		return
 	case again: // its packets were handed on (E-75)
-		p.answer(s.srv.cfg.WriteTimeout)
+		p.answer(false, s.srv.cfg.WriteTimeout)
 		return
 	}
 	refused = s.takePost(w, r)
@@ -78,7 +83,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case refused == nil:
-		p.answer(s.srv.cfg.WriteTimeout)
+		p.answer(false, s.srv.cfg.WriteTimeout)
 	case p.end():
 		s.srv.refuse(w, r, refused)
 	}

@@ -206,7 +206,7 @@ func (s *Session) Flushed(ctx context.Context) error {
 		}
 		s.mu.Unlock()
 		if post != nil {
-			post.answer(s.srv.cfg.WriteTimeout)
+			post.answer(true, s.srv.cfg.WriteTimeout)
 		}
 		if !open {
 			return ErrClosed
