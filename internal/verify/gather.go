@@ -31,6 +31,9 @@ func (r *run) gather(ctx context.Context) (*Evidence, error) {
 		from = r.people[0].start
 	}
 	var err error
+	if e.Oldest, err = r.oldest(ctx); err != nil {
+		return nil, err
+	}
 	if e.Log, err = r.log(ctx, r.admin, from); err != nil {
 		return nil, err
 	}
@@ -61,6 +64,15 @@ func (r *run) gather(ctx context.Context) (*Evidence, error) {
 	}
 	e.Sights = r.book.all()
 	return e, nil
+}
+
+// oldest is the position of the oldest event that the server still has.
+func (r *run) oldest(ctx context.Context) (string, error) {
+	page, err := r.admin.Events(ctx, "", 1)
+	if err != nil {
+		return "", fmt.Errorf("find the beginning of the log: %w", err)
+	}
+	return page.Position, nil
 }
 
 func (r *run) log(ctx context.Context, c *client.Client, after string) (log []uint32, err error) {

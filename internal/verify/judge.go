@@ -20,6 +20,9 @@ type Evidence struct {
 	Logs  map[string][]uint32
 	Whole bool
 
+	// Oldest is the position of the oldest event that the server still has.
+	Oldest string
+
 	Rows      map[string]api.Donation // by id
 	Histories map[string][]uint32     // by donation
 	Accounts  []Account

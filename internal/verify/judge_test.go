@@ -52,7 +52,7 @@ func evidence() *verify.Evidence {
 		s.Name, s.Stands, s.Sum = "feed.left", s.Name, s.Sum+100
 		return s
 	}
-	e := &verify.Evidence{Whole: true, Place: time.UTC}
+	e := &verify.Evidence{Whole: true, Oldest: position(6), Place: time.UTC}
 	e.Sights = []verify.Sight{
 		createA:  change(1, created, "A", 1, "", "AVAILABLE", "donor"),
 		claimA:   change(2, claimed, "A", 2, "AVAILABLE", "CLAIMED", "ngo1"),
@@ -188,6 +188,10 @@ func TestJudgeSeesEachFault(t *testing.T) {
 			e.Witnesses[0].Notes = []verify.Note{{Kind: verify.NoteBegan, Position: position(0)}, saw(createA, 4), saw(8, 1), saw(deliverA, 1)}
 		}, "all: heard donation.claimed"},
 		{"a gap without a good reason", func(e *verify.Evidence) { e.Witnesses[1].Notes[2].Reason = "ahead" }, `late: was told to start over because of "ahead"`},
+		{"a gap within the window", func(e *verify.Evidence) { e.Oldest = position(5) }, `late: was told to start over because of "window", and the log has everything after ` + position(5)},
+		{"a gap for no more than a replay takes", func(e *verify.Evidence) {
+			e.Witnesses[1].Notes[2].Reason, e.Sights[claimB].Size = "limit", 8<<20
+		}, `late: was told to start over because of "limit", and had missed 1 events`},
 		{"a gap that goes back", func(e *verify.Evidence) { e.Witnesses[1].Notes[2].Position = position(3) }, "late: was told to start over at"},
 		{"what a witness says itself", func(e *verify.Evidence) {
 			e.Witnesses[0].Notes = append(e.Witnesses[0].Notes, verify.Note{Kind: verify.NoteFault, Reason: "heard nonsense"})
@@ -239,6 +243,31 @@ func TestJudgeSeesEachFault(t *testing.T) {
 				t.Errorf("got\n%s\nwant something with\n%s", got, c.want)
 			}
 		})
+	}
+}
+
+// Who missed more than a replay takes starts over.
+func TestTooMuchToReplay(t *testing.T) {
+	e := evidence()
+	e.Witnesses[1].Notes[2].Reason, e.Sights[claimB].Size = "limit", 8<<20+1
+	for _, v := range verify.Judge(e) {
+		t.Errorf("in bytes: %s", v)
+	}
+	for _, n := range []int{9_999, 10_000} {
+		e := evidence()
+		for i := range n {
+			e.Log = append(e.Log, uint32(len(e.Sights)))
+			e.Sights = append(e.Sights, verify.Sight{Position: position(10 + i), Name: "donation.near_expiry", Donation: "B", Sum: uint64(1000 + i)})
+		}
+		for account := range e.Logs {
+			e.Logs[account] = e.Log
+		}
+		e.Witnesses = e.Witnesses[:1]
+		e.Witnesses[0].Notes = append(e.Witnesses[0].Notes, verify.Note{Kind: verify.NoteGap, Position: position(9 + n), Reason: "limit"})
+		got := strings.Join(verify.Judge(e), "\n")
+		if unfounded := strings.Contains(got, `because of "limit", and had missed 9999 events`); unfounded != (n < 10_000) {
+			t.Errorf("%d events: %s", n, got)
+		}
 	}
 }
 

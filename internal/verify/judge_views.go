@@ -11,10 +11,12 @@ import (
 	"larder/api"
 )
 
-// honest are the reasons for which a server may tell a client to start over: it
-// was away for too long, or missed too much. Nothing in a run makes a position
-// strange to the log that gave it.
-var honest = []string{"window", "limit"}
+// Bounds of a replay on Socket.IO, from the contract (P-8). feed.ready counts as one
+// of its events.
+const (
+	replayEvents = 10_000
+	replayBytes  = 8 << 20
+)
 
 // judgeWitnesses compares what each witness wrote down with what it should have
 // heard.
@@ -139,16 +141,9 @@ func (t *timeline) check(e *Evidence, w Testimony) []string {
 	for _, n := range w.Notes {
 		switch n.Kind {
 		case NoteBegan:
-			c.next = t.after(n.Position)
+			c.next, c.seen = t.after(n.Position), n.Position
 		case NoteGap:
-			if !slices.Contains(honest, n.Reason) {
-				c.add("was told to start over because of %q", n.Reason)
-			}
-			if i := t.after(n.Position); i < c.next {
-				c.add("was told to start over at %s, before what it had seen", n.Position)
-			} else {
-				c.next = i
-			}
+			c.startsOver(e.Oldest, n)
 		case NoteSaw:
 			for id := n.First; id < n.First+n.Count; id++ {
 				c.saw(id)
@@ -175,7 +170,8 @@ func (t *timeline) after(position string) int32 {
 type checker struct {
 	*timeline
 	sights []Sight
-	next   int32 // index of the event that should come now
+	next   int32  // index of the event that should come now
+	seen   string // position up to which the witness knows everything
 	missed map[int32]bool
 	told   []string
 	more   int
@@ -189,8 +185,33 @@ func (c *checker) add(format string, args ...any) {
 	c.told = append(c.told, fmt.Sprintf(format, args...))
 }
 
+// startsOver judges that a witness was told to start over. That is honest when the
+// log no longer has what it missed, or it missed too much. Nothing in a run makes a
+// position strange to the log that gave it.
+func (c *checker) startsOver(oldest string, n Note) {
+	i := c.after(n.Position)
+	if i < c.next {
+		c.add("was told to start over at %s, before what it had seen", n.Position)
+		return
+	}
+	missed, bytes := c.want[c.next:i], 0
+	for _, s := range missed {
+		bytes += s.Size
+	}
+	switch {
+	case n.Reason == "window" && c.seen >= oldest:
+		c.add("was told to start over because of \"window\", and the log has everything after %s", c.seen)
+	case n.Reason == "limit" && len(missed) < replayEvents && bytes <= replayBytes:
+		c.add("was told to start over because of \"limit\", and had missed %d events of %d bytes", len(missed), bytes)
+	case n.Reason != "window" && n.Reason != "limit":
+		c.add("was told to start over because of %q", n.Reason)
+	}
+	c.next, c.seen = i, n.Position
+}
+
 func (c *checker) saw(id uint32) {
 	s, i := c.sights[id], c.at[id]
+	c.seen = max(c.seen, s.Position)
 	switch {
 	case i < 0:
 		c.add("heard %s, which is not what the log says for it there", s)

@@ -26,6 +26,7 @@ type Sight struct {
 	Created  *Offer // donation.created only
 	Told     Told   // notification and volunteer.assigned only
 	Sum      uint64 // of everything in the payload
+	Size     int    // bytes of the payload
 }
 
 // Told is whom a notification is for and what it is about, or to whom a trip was
@@ -116,6 +117,7 @@ func (l *ledger) look(name string, data []byte) (Sight, error) {
 	s := Sight{
 		Position: b.Position, Name: name, Donation: cmp.Or(b.DonationID, b.ID), Version: b.Version, Status: b.Status,
 		Previous: b.PreviousStatus, By: cmp.Or(b.UpdatedBy, b.ClaimedBy, b.DonorID), At: b.UpdatedAt.Time, Stands: b.Event,
+		Size: len(data),
 	}
 	switch {
 	case name == api.EventNotification:
