@@ -51,6 +51,7 @@ func (r *run) gather(ctx context.Context) (*Evidence, error) {
 		}
 		e.Accounts = append(e.Accounts, Account{
 			ID: p.id, Role: p.role, Karma: a.KarmaPoints, Load: a.CurrentIntakeLoad, Capacity: p.capacity, Unit: p.unit, ReadAt: time.Now(),
+			Available: p.available,
 		})
 	}
 	if err := r.rows(ctx, e); err != nil {

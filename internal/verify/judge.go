@@ -45,6 +45,10 @@ type Account struct {
 	Capacity *float64
 	Unit     string
 	ReadAt   time.Time
+
+	// Available is a volunteer who was free for trips, at a place, through all of the
+	// run. The other ones never were.
+	Available bool
 }
 
 // Actions of commands.
@@ -96,7 +100,8 @@ func (v *verdict) all() []string {
 
 // Judge says in words what contradicts the promise. Nothing is a good answer.
 func Judge(e *Evidence) []string {
-	return slices.Concat(judgeLog(e), judgeBoard(e), judgeCommands(e), judgeAccounts(e), judgeHistories(e), judgeTold(e), judgeWitnesses(e))
+	return slices.Concat(judgeLog(e), judgeBoard(e), judgeCommands(e), judgeAccounts(e), judgeHistories(e), judgeTold(e),
+		judgeProposals(e), judgeNearExpiry(e), judgeWitnesses(e))
 }
 
 // public are the events that every account gets.

@@ -26,7 +26,7 @@ type state struct {
 	donor, status                      string
 	version                            int64
 	claimedBy, pickedUpBy, deliveredBy string
-	claimedAt, updatedAt               time.Time
+	createdAt, claimedAt, updatedAt    time.Time
 }
 
 // after returns the state after an event, and what is wrong with the event.
@@ -71,7 +71,7 @@ func (b board) take(s Sight, whole bool) (fault string) {
 		if s.Version != 1 || s.Status != "AVAILABLE" {
 			fault = fmt.Sprintf("%s: not how a donation begins", s)
 		}
-		b[s.Donation] = state{Offer: *s.Created, donor: s.By, status: s.Status, version: s.Version, updatedAt: s.At}
+		b[s.Donation] = state{Offer: *s.Created, donor: s.By, status: s.Status, version: s.Version, createdAt: s.At, updatedAt: s.At}
 		return fault
 	case !known && whole:
 		return fmt.Sprintf("%s: it was never created", s)

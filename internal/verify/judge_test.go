@@ -37,7 +37,7 @@ const (
 
 // evidence is a run in which all is well: A is delivered, B is claimed.
 func evidence() *verify.Evidence {
-	offer := &verify.Offer{Quantity: "5", Unit: "kg", FoodType: "Bread", Lat: 38.7, Lng: -9.1}
+	offer := &verify.Offer{Quantity: "5", Unit: "kg", FoodType: "Bread", Lat: 38.7, Lng: -9.1, Expires: noon.Add(time.Hour + 10*time.Second)}
 	change := func(seq int, name, donation string, version int64, before, after, by string) verify.Sight {
 		s := verify.Sight{
 			Position: position(seq), Name: name, Donation: donation, Version: version, Previous: before, Status: after,
@@ -128,14 +128,16 @@ func TestNothingIsWrongWhenAllIsWell(t *testing.T) {
 func TestEventsThatAreNoChanges(t *testing.T) {
 	e := evidence()
 	e.Sights = append(e.Sights,
-		verify.Sight{Position: position(8), Name: "volunteer.assigned", Donation: "B", Sum: 8},
+		verify.Sight{Position: position(8), Name: "volunteer.assigned", Donation: "B", At: at(6), Told: verify.Told{To: "somebody"}, Sum: 8},
 		verify.Sight{Position: position(9), Name: "donation.near_expiry", Donation: "B", Sum: 9})
 	const assigned, near = 8, 9
 	e.Log = append(slices.Clone(e.Log), near)
 	for account, log := range e.Logs {
 		e.Logs[account] = append(slices.Clone(log), near)
 	}
-	e.Logs["ngo2"] = append(slices.Clone(e.Logs["donor"][:6]), assigned, near)
+	for _, party := range []string{"donor", "ngo2"} {
+		e.Logs[party] = append(slices.Clone(e.Log[:6]), assigned, near)
+	}
 	e.Histories["B"] = append(e.Histories["B"], near)
 	for i := range 2 {
 		e.Witnesses[i].Notes = append(e.Witnesses[i].Notes, saw(near, 1))

@@ -43,9 +43,6 @@ func judgeTold(e *Evidence) []string {
 		ids := map[string]bool{}
 		for _, id := range log {
 			s := e.Sights[id]
-			if s.Name == api.EventVolunteerAssigned && account != s.Told.To && !c.party(s.Donation, account) {
-				v.add("log of %s has %s, in which it has no part", account, s)
-			}
 			if s.Name != api.EventNotification {
 				continue
 			}
@@ -74,31 +71,41 @@ type roster struct {
 	parties map[string][]string         // by donation
 	changes map[string]map[string]Sight // by donation, then time and status
 	due     map[notice]int              // by account
+
+	proposals map[uint32]map[string]int // by sight and account: how often it is in that log
+	board     board                     // in the end
 }
 
 func cast(e *Evidence) *roster {
 	c := &roster{
 		roles: map[string]string{}, parties: map[string][]string{}, changes: map[string]map[string]Sight{}, due: map[notice]int{},
+		proposals: map[uint32]map[string]int{}, board: board{},
 	}
 	for _, a := range e.Accounts {
 		c.roles[a.ID] = a.Role
 	}
-	for _, log := range e.Logs {
+	for account, log := range e.Logs {
 		for _, id := range log {
-			if s := e.Sights[id]; s.Name == api.EventVolunteerAssigned {
-				c.parties[s.Donation] = append(c.parties[s.Donation], s.Told.To)
+			s := e.Sights[id]
+			if s.Name != api.EventVolunteerAssigned {
+				continue
 			}
+			if c.proposals[id] == nil {
+				c.proposals[id] = map[string]int{}
+				c.parties[s.Donation] = append(c.parties[s.Donation], s.Told.To)
+				c.due[notice{s.Told.To, "pickup_assigned", s.Donation, s.At}]++
+			}
+			c.proposals[id][account]++
 		}
 	}
-	b := board{}
 	for _, id := range e.Log {
 		s := e.Sights[id]
 		if !isChange(s) {
 			continue
 		}
-		before := b[s.Donation]
-		b.take(s, false)
-		after, known := b[s.Donation]
+		before := c.board[s.Donation]
+		c.board.take(s, false)
+		after, known := c.board[s.Donation]
 		if c.changes[s.Donation] == nil {
 			c.changes[s.Donation] = map[string]Sight{}
 		}

@@ -38,6 +38,9 @@ func toldEvidence() (e *verify.Evidence, told map[string]uint32) {
 	for name, cause := range map[string]uint32{"new A": createA, "new B": createB} {
 		add(name, verify.Sight{Told: verify.Told{Kind: "new_food_nearby"}}, cause, "ngo1", "ngo2", "carrier")
 	}
+	e.Accounts[3].Available = true
+	add("proposed A", verify.Sight{Name: "volunteer.assigned", Told: verify.Told{To: "carrier"}}, claimA, "carrier", "ngo1", "donor")
+	tell("pick A up", "pickup_assigned", claimA, "carrier")
 	add("proposed", verify.Sight{Name: "volunteer.assigned", Told: verify.Told{To: "carrier"}}, claimB, "carrier", "ngo2", "donor")
 	tell("badge", "badge_earned", createA, "donor")
 	tell("claimed A", "food_claimed", claimA, "donor")
@@ -109,7 +112,31 @@ func TestWhatWasToldIsJudged(t *testing.T) {
 		}, "belongs to no change of the donation"},
 		{"a proposal to a stranger", func(e *verify.Evidence, told map[string]uint32) {
 			e.Logs["ngo1"] = append(e.Logs["ngo1"], told["proposed"])
-		}, "log of ngo1 has volunteer.assigned"},
+		}, "log of ngo1 has volunteer.assigned at " + position(25) + ", donation B 1 times, not 0"},
+		{"a proposal that the claimer is not told", func(e *verify.Evidence, told map[string]uint32) {
+			e.Logs["ngo2"] = slices.DeleteFunc(e.Logs["ngo2"], func(id uint32) bool { return id == told["proposed"] })
+		}, "log of ngo2 has volunteer.assigned at " + position(25) + ", donation B 0 times, not 1"},
+		{"a proposal without its notification", func(e *verify.Evidence, told map[string]uint32) {
+			e.Logs["carrier"] = slices.DeleteFunc(e.Logs["carrier"], func(id uint32) bool { return id == told["pick it up"] })
+		}, "told 0 times, not 1: pickup_assigned of donation B"},
+		{"a proposal to who is not free", func(e *verify.Evidence, _ map[string]uint32) { e.Accounts[3].Available = false }, "who is not free for it"},
+		{"a proposal of no claim", func(e *verify.Evidence, told map[string]uint32) { e.Sights[told["proposed"]].At = at(99) }, "belongs to no claim"},
+		{"a proposal before its claim", func(e *verify.Evidence, told map[string]uint32) {
+			e.Sights[told["proposed"]].Position = position(4)
+		}, "belongs to no claim"},
+		{"a claim without a proposal", func(e *verify.Evidence, told map[string]uint32) {
+			for account, log := range e.Logs {
+				e.Logs[account] = slices.DeleteFunc(log, func(id uint32) bool { return id == told["proposed A"] })
+			}
+		}, "0 trips were proposed for donation.claimed"},
+		{"two proposals of one claim", func(e *verify.Evidence, told map[string]uint32) {
+			s := e.Sights[told["proposed"]]
+			s.Position, s.Sum, s.Told.ID = position(90), 90, "again"
+			e.Sights = append(e.Sights, s)
+			for _, account := range []string{"carrier", "ngo2", "donor"} {
+				e.Logs[account] = append(e.Logs[account], uint32(len(e.Sights)-1))
+			}
+		}, "2 trips were proposed for donation.claimed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e, told := toldEvidence()

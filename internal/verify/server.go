@@ -30,9 +30,10 @@ type server struct {
 	args    []string
 	log     *os.File
 
-	port string // of the first start; the same for all later ones
-	cmd  *exec.Cmd
-	gone chan struct{} // closed when the process has ended
+	since time.Time // when it was ready
+	port  string    // of the first start; the same for all later ones
+	cmd   *exec.Cmd
+	gone  chan struct{} // closed when the process has ended
 }
 
 // greeting finds the address in what larder serve says when it is ready.
@@ -86,7 +87,7 @@ func (s *server) start(ctx context.Context) (*url.URL, error) {
 		if err != nil {
 			return nil, errors.Join(err, s.kill())
 		}
-		s.port = u.Port()
+		s.port, s.since = u.Port(), time.Now()
 		u.Host = "127.0.0.1:" + s.port
 		return u, nil
 	case <-s.gone:

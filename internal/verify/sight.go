@@ -39,6 +39,7 @@ type Told struct {
 type Offer struct {
 	Quantity, Unit, FoodType string
 	Lat, Lng                 float64
+	Expires                  time.Time
 }
 
 // ledger numbers the sights of all clients. The same content has the same number,
@@ -127,6 +128,9 @@ func (l *ledger) look(name string, data []byte) (Sight, error) {
 		}
 	case name == api.EventVolunteerAssigned:
 		s.Told = Told{To: b.Volunteer, ID: b.ID}
+		if b.CreatedAt != nil {
+			s.At = b.CreatedAt.Time
+		}
 	case b.Donation != nil:
 		s.Donation, s.Version, s.Status = b.Donation.ID, b.Donation.Version, b.Donation.Status
 	case name == api.EventDonationCreated:
@@ -135,7 +139,7 @@ func (l *ledger) look(name string, data []byte) (Sight, error) {
 			return Sight{}, fmt.Errorf("%s: %w", name, err)
 		}
 		s.At = d.CreatedAt.Time
-		s.Created = &Offer{Quantity: d.Quantity, Unit: d.Unit, FoodType: d.FoodType, Lat: d.Latitude, Lng: d.Longitude}
+		s.Created = &Offer{Quantity: d.Quantity, Unit: d.Unit, FoodType: d.FoodType, Lat: d.Latitude, Lng: d.Longitude, Expires: d.ExpiryTime.Time}
 	case b.ClaimedAt != nil:
 		s.At, s.Previous = b.ClaimedAt.Time, "AVAILABLE"
 	}

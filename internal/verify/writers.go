@@ -8,7 +8,6 @@ import (
 	mathrand "math/rand/v2"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,17 +22,6 @@ const (
 	endless    = 1 << 30           // tries of a command: it is repeated until it is answered
 	stillOpen  = 100 * time.Second // for answers after the last command was given
 )
-
-// person is an account of the run.
-type person struct {
-	role     string
-	id       string
-	token    string
-	email    string
-	capacity *float64
-	unit     string
-	client   *client.Client
-}
 
 // lot is a donation as the writers know it from their answers.
 type lot struct {
@@ -55,11 +43,11 @@ type crew struct {
 	target  int           // live donations to aim at
 	short   time.Duration // the longest life of a donation that is to expire
 
-	mu        sync.Mutex // guards the fields below
-	random    *mathrand.Rand
-	lots      []*lot
-	commands  []Command
-	lastShort time.Time // when the last short-lived donation is over
+	mu       sync.Mutex // guards the fields below
+	random   *mathrand.Rand
+	lots     []*lot
+	commands []Command
+	lastDue  time.Time // when the clock has the last thing to do for the run
 }
 
 // counted counts how often requests that change something are sent.
@@ -239,12 +227,18 @@ func (c *crew) once(ctx context.Context, cmd Command, send func(ctx context.Cont
 	return d
 }
 
-// create lists a donation, one in eight for a few seconds only.
+// create lists a donation. One in eight lives for a few seconds only, and of one in
+// eight it is announced after as many that it expires in an hour.
 func (c *crew) create(ctx context.Context) {
-	now := time.Now()
-	expiry := now.Add(24 * time.Hour)
-	if c.draw(8) == 0 {
-		expiry = now.Add(c.short/4 + time.Duration(c.draw(int(c.short*3/4/time.Millisecond)))*time.Millisecond)
+	due := time.Now().Add(c.short/4 + time.Duration(c.draw(int(c.short*3/4/time.Millisecond)))*time.Millisecond)
+	expiry := time.Now().Add(24 * time.Hour)
+	switch c.draw(8) {
+	case 0:
+		expiry = due
+	case 1:
+		expiry = due.Add(nearExpiryLead)
+	default:
+		due = time.Time{}
 	}
 	at := anyOf(c, c.centres)
 	c.offer(ctx, anyOf(c, c.donors), api.DonationDraft{
@@ -254,8 +248,8 @@ func (c *crew) create(ctx context.Context) {
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if expiry.Sub(now) <= c.short && expiry.After(c.lastShort) {
-		c.lastShort = expiry
+	if due.After(c.lastDue) {
+		c.lastDue = due
 	}
 }
 
@@ -326,63 +320,9 @@ func (c *crew) find(id *string) *person {
 	return nil
 }
 
-func (c *crew) everybody() []*person { return slices.Concat(c.donors, c.ngos, c.carry) }
-
 // given are the commands so far.
 func (c *crew) given() []Command {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.commands)
-}
-
-// Numbers of accounts. More witnesses share them.
-const (
-	donorCount = 4
-	ngoCount   = 6
-	carryCount = 4
-)
-
-// settle makes the accounts and lets the admin verify the NGOs. Two of them take
-// only so much in a day.
-func (c *crew) settle(ctx context.Context, prefix string, admin *client.Client) error {
-	join := func(role string, n int) (list []*person, err error) {
-		for i := range n {
-			p := &person{role: role, email: fmt.Sprintf("%s%s%d@verify.test", prefix, strings.ToLower(role), i+1)}
-			if p.client, err = c.site.newClient("", c.tally); err != nil {
-				return nil, err
-			}
-			session, err := p.client.Register(ctx, api.Registration{
-				Email: p.email, Password: rand.Text(), Name: fmt.Sprintf("Check %s %d", strings.ToLower(role), i+1), Role: role,
-			})
-			if err != nil {
-				return nil, fmt.Errorf("register %s: %w", p.email, err)
-			}
-			p.id, p.token = session.User.ID, session.Token
-			list = append(list, p)
-		}
-		return list, nil
-	}
-	var err error
-	if c.donors, err = join("DONOR", donorCount); err != nil {
-		return err
-	}
-	if c.ngos, err = join("NGO", ngoCount); err != nil {
-		return err
-	}
-	if c.carry, err = join("VOLUNTEER", carryCount); err != nil {
-		return err
-	}
-	for i, p := range c.ngos {
-		if _, err := admin.VerifyNGO(ctx, p.id); err != nil {
-			return fmt.Errorf("verify %s: %w", p.email, err)
-		}
-		if i%3 != 0 {
-			continue
-		}
-		p.capacity, p.unit = new(60.0), "kg"
-		if _, err := p.client.UpdateProfile(ctx, api.ProfileUpdate{DailyIntakeCapacity: api.Given(p.capacity), CapacityUnit: &p.unit}); err != nil {
-			return fmt.Errorf("set the capacity of %s: %w", p.email, err)
-		}
-	}
-	return nil
 }
