@@ -37,7 +37,7 @@ type socket struct {
 	w         *witness
 	heartbeat time.Duration
 	recovered bool // the answer to CONNECT had the pid of before
-	narrow    bool // the witness has a view
+	unsure    bool // what the socket was narrowed to before it was lost is not known
 	listening bool // what comes now is to be written down
 	reason    string
 }
@@ -188,7 +188,8 @@ func (t *polling) write(p engineio.Packet) error {
 
 // speak runs one connection as the stock client does (E-36, S-1, S-50 to S-54).
 func (w *witness) speak(ctx context.Context, t transport) error {
-	s := &socket{transport: t, w: w, narrow: w.View != nil}
+	s := &socket{transport: t, w: w, unsure: w.pending}
+	w.comesBack()
 	t.expect(openTimeout)
 	p, err := t.read()
 	if err != nil {
@@ -253,7 +254,7 @@ func (s *socket) packet(ctx context.Context, text []byte) error {
 		}
 		s.recovered = c.Pid != "" && c.Pid == s.w.pid
 		s.w.pid = c.Pid
-		if s.recovered {
+		if s.recovered && !s.unsure {
 			s.listening = true
 			s.w.resumed("recovered")
 		}
@@ -272,6 +273,9 @@ func (s *socket) packet(ctx context.Context, text []byte) error {
 	case socketio.PacketEvent:
 		return s.event(ctx, p.Data)
 	case socketio.PacketAck:
+		if p.ID == refreshID {
+			return s.refreshed(p.Data)
+		}
 		return s.subscribed(p.Data)
 	case socketio.PacketBinaryEvent, socketio.PacketBinaryAck:
 		s.w.fault("heard a binary packet")
@@ -299,14 +303,19 @@ func (s *socket) event(ctx context.Context, data []byte) error {
 		if err := json.Unmarshal(args[1], &e); err != nil {
 			return err
 		}
-		s.w.fault("was told of an exception: %s %s", e.Code, e.Message)
+		if e.Code != api.CodeUnavailable && e.Code != api.CodeDraining {
+			s.w.fault("was told of an exception: %s %s", e.Code, e.Message)
+		}
 		return errors.New(e.Message)
 	case name == api.EventFeedPosition: // it is there for its offset alone
 		return nil
 	case !s.listening: // of the whole feed, before it is narrowed
 		return nil
 	}
-	return s.w.hear(name, args[1])
+	if err := s.w.hear(name, args[1]); err != nil {
+		return err
+	}
+	return s.step()
 }
 
 func (s *socket) ready(ctx context.Context, data []byte) error {
@@ -318,49 +327,12 @@ func (s *socket) ready(ctx context.Context, data []byte) error {
 	case r.Recovered != s.recovered:
 		s.w.fault("feed.ready says recovered: %t, and the pid says %t", r.Recovered, s.recovered)
 		return errors.New("contradiction")
-	case s.recovered:
+	case s.recovered && !s.unsure:
 		return nil
-	case s.narrow:
+	case s.w.wanted != nil || s.unsure:
 		s.reason = r.Reason
 		return s.subscribe()
 	}
 	s.listening = true
 	return s.w.enter(ctx, r)
-}
-
-// subscribe narrows the feed of the socket (P-23). It stays so when the client comes
-// back as the same socket.
-func (s *socket) subscribe() error {
-	v := s.w.View
-	body := api.FeedSubscribe{Statuses: v.Statuses, FoodTypes: v.FoodTypes}
-	if v.RadiusKm > 0 {
-		body.Area = &api.FeedArea{Lat: &v.Lat, Lng: &v.Lng, RadiusKm: &v.RadiusKm}
-	}
-	data, err := json.Marshal([]any{api.EventFeedSubscribe, body})
-	if err != nil {
-		return err
-	}
-	return s.send(socketio.Packet{Type: socketio.PacketEvent, Namespace: namespace, ID: 1, HasID: true, Data: data})
-}
-
-// subscribed takes the snapshot from which on the narrowed feed goes.
-func (s *socket) subscribed(data []byte) error {
-	var args []struct {
-		Position string         `json:"position"`
-		Items    []api.Donation `json:"items"`
-		api.Exception
-	}
-	if err := json.Unmarshal(data, &args); err != nil || len(args) != 1 || args[0].Position == "" {
-		s.w.fault("feed.subscribe is answered with %.200q", data)
-		return errors.New("not subscribed")
-	}
-	a := args[0]
-	if s.w.began {
-		s.w.gap(a.Position, s.reason)
-	} else {
-		s.w.begin(a.Position)
-	}
-	s.w.Notes = append(s.w.Notes, Note{Kind: NoteSnapshot, Position: a.Position, Items: itemsOf(a.Items), Exact: true})
-	s.listening = true
-	return nil
 }

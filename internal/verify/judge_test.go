@@ -105,14 +105,17 @@ func evidence() *verify.Evidence {
 			{Kind: verify.NoteSnapshot, Position: position(6), Items: []verify.Item{{"A", 4, "DELIVERED"}, {"B", 2, "CLAIMED"}}},
 			saw(deliverA, 1),
 		}},
-		{Name: "narrow", Account: "ngo2", View: &verify.View{Statuses: []string{"AVAILABLE"}, RadiusKm: 10, Lat: 38.7, Lng: -9.1}, Notes: []verify.Note{
+		{Name: "narrow", Account: "ngo2", View: available, Notes: []verify.Note{
 			{Kind: verify.NoteBegan, Position: position(1)},
-			{Kind: verify.NoteSnapshot, Exact: true, Position: position(1), Items: []verify.Item{{"A", 1, "AVAILABLE"}}},
+			{Kind: verify.NoteSnapshot, Exact: true, Position: position(1), View: available, Items: []verify.Item{{"A", 1, "AVAILABLE"}}},
 			saw(leftA, 1), saw(createB, 1), saw(leftB, 1),
 		}},
 	}
 	return e
 }
+
+// available is what the narrowed witness wants to hear of.
+var available = &verify.View{Statuses: []string{"AVAILABLE"}, RadiusKm: 10, Lat: 38.7, Lng: -9.1}
 
 func saw(first, count uint32) verify.Note {
 	return verify.Note{Kind: verify.NoteSaw, First: first, Count: count}

@@ -29,14 +29,16 @@ func judgeWitnesses(e *Evidence) []string {
 			v.add("%s: nobody read the log of its account", w.Name)
 			continue
 		}
-		var line *timeline
-		if w.View != nil {
-			line = narrowed(e, log, *w.View)
-		} else if line = lines[w.Account]; line == nil {
-			line = everything(e, log)
-			lines[w.Account] = line
+		line := func(view *View) *timeline {
+			if view != nil {
+				return narrowed(e, log, *view)
+			}
+			if lines[w.Account] == nil {
+				lines[w.Account] = everything(e, log)
+			}
+			return lines[w.Account]
 		}
-		for _, f := range line.check(e, w) {
+		for _, f := range check(e, w, line) {
 			v.add("%s: %s", w.Name, f)
 		}
 	}
@@ -78,13 +80,12 @@ func narrowed(e *Evidence, log []uint32, view View) *timeline {
 		before, had := b[s.Donation]
 		b.take(s, false)
 		after, known := b[s.Donation]
-		own := !strings.HasPrefix(s.Name, "donation.") // the account's own is never narrowed
-		if !known && !own {
+		if !known && !own(s) {
 			continue // of a time before the run
 		}
 		was, is := had && view.shows(before), view.shows(after)
 		switch {
-		case own:
+		case own(s):
 			t.at[id] = int32(len(t.want))
 		case !was && !is:
 			continue
@@ -135,26 +136,33 @@ func kilometres(lat1, lng1, lat2, lng2 float64) float64 {
 // is often its consequence.
 const perWitness = 5
 
-// check walks through the notes of a witness beside what it should have heard.
-func (t *timeline) check(e *Evidence, w Testimony) []string {
-	c := checker{timeline: t, sights: e.Sights, missed: map[int32]bool{}}
+// check walks through the notes of a witness beside what it should have heard, which
+// line makes for a view.
+func check(e *Evidence, w Testimony, line func(*View) *timeline) []string {
+	c := checker{timeline: line(w.View), sights: e.Sights, missed: map[int32]bool{}}
 	for _, n := range w.Notes {
 		switch n.Kind {
 		case NoteBegan:
-			c.next, c.seen = t.after(n.Position), n.Position
+			c.next, c.seen = c.after(n.Position), n.Position
 		case NoteGap:
 			c.startsOver(e.Oldest, n)
 		case NoteSaw:
 			for id := n.First; id < n.First+n.Count; id++ {
 				c.saw(id)
 			}
+		case NoteAsked:
+			c.asked = line(n.View)
+		case NoteUnsure:
+			c.unsure = true
+		case NoteNarrowed:
+			c.narrows(line(n.View), n.Position)
 		case NoteFault:
 			c.add("%s", n.Reason)
 		case NoteSnapshot:
 		}
 	}
-	if end := int32(len(t.want)); c.next < end {
-		c.add("did not hear the last %d of %d events, from %s on", end-c.next, end, t.want[c.next])
+	if end := int32(len(c.want)); c.next < end {
+		c.add("did not hear the last %d of %d events, from %s on", end-c.next, end, c.want[c.next])
 	}
 	if c.more > 0 {
 		c.told = append(c.told, fmt.Sprintf("… and %d faults more", c.more))
@@ -173,6 +181,8 @@ type checker struct {
 	next   int32  // index of the event that should come now
 	seen   string // position up to which the witness knows everything
 	missed map[int32]bool
+	asked  *timeline // of the view that the witness asked for and did not get yet, or nil
+	unsure bool      // which of the two it gets
 	told   []string
 	more   int
 }
@@ -213,6 +223,7 @@ func (c *checker) saw(id uint32) {
 	s, i := c.sights[id], c.at[id]
 	c.seen = max(c.seen, s.Position)
 	switch {
+	case i < 0 && c.asked != nil && c.asked.at[id] >= 0 && !inSnapshot(s): // told as the new view wants it
 	case i < 0:
 		c.add("heard %s, which is not what the log says for it there", s)
 	case i < c.next && c.missed[i]:
@@ -221,15 +232,47 @@ func (c *checker) saw(id uint32) {
 	case i < c.next:
 		c.add("duplicate: heard %s again", s)
 	default:
-		if i > c.next {
-			c.add("hole: %d events are missing before %s, the first is %s", i-c.next, s, c.want[c.next])
-			for j := c.next; j < i; j++ {
-				c.missed[j] = true
-			}
-		}
+		c.passOver(i, s.String())
 		c.next = i + 1
 	}
 }
+
+// passOver takes note of what is missing before the event of that index. What a
+// witness may find in the answer to feed.subscribe need not come before it.
+func (c *checker) passOver(to int32, before string) {
+	var holes []int32
+	for j := c.next; j < to; j++ {
+		if c.asked == nil || own(c.want[j]) {
+			holes = append(holes, j)
+			c.missed[j] = true
+		}
+	}
+	if len(holes) > 0 {
+		c.add("hole: %d events are missing before %s, the first is %s", len(holes), before, c.want[holes[0]])
+	}
+}
+
+// narrows judges the answer to feed.subscribe, from whose position on the witness
+// hears what is in line.
+func (c *checker) narrows(line *timeline, position string) {
+	if position < c.seen {
+		c.add("feed.subscribe was answered at %s, before what it had seen", position)
+	}
+	if !c.unsure {
+		c.passOver(c.after(position), "the answer to feed.subscribe")
+	}
+	c.timeline, c.asked, c.unsure = line, nil, false
+	c.next, c.seen = c.after(position), position
+	clear(c.missed)
+}
+
+// own says whether an event is an account's own, which is never narrowed.
+func own(s Sight) bool {
+	return !strings.HasPrefix(s.Name, "donation.") && !strings.HasPrefix(s.Name, "feed.")
+}
+
+// inSnapshot says whether a snapshot that is taken later shows what an event tells.
+func inSnapshot(s Sight) bool { return s.Version > 0 }
 
 // judgeSnapshots compares each snapshot with the board at its position.
 func judgeSnapshots(e *Evidence) []string {
@@ -255,7 +298,7 @@ func judgeSnapshots(e *Evidence) []string {
 			b.take(e.Sights[e.Log[next]], false)
 			next++
 		}
-		for _, f := range b.compare(s.who.View, s.note, final) {
+		for _, f := range b.compare(s.note, final) {
 			v.add("%s: snapshot at %s: %s", s.who.Name, s.note.Position, f)
 		}
 	}
@@ -264,7 +307,8 @@ func judgeSnapshots(e *Evidence) []string {
 
 // compare says what is wrong with a snapshot. Donations from before the run are
 // passed over, and in one that is not exact, what has changed since.
-func (b board) compare(view *View, n *Note, final board) (faults []string) {
+func (b board) compare(n *Note, final board) (faults []string) {
+	view := n.View
 	there := make(map[string]bool, len(n.Items))
 	for _, it := range n.Items {
 		there[it.ID] = true

@@ -16,6 +16,7 @@ type person struct {
 	role     string
 	id       string
 	token    string
+	fresh    string // another token
 	email    string
 	capacity *float64
 	unit     string
@@ -40,13 +41,18 @@ func (c *crew) settle(ctx context.Context, prefix string, admin *client.Client) 
 			if p.client, err = c.site.newClient("", c.tally); err != nil {
 				return nil, err
 			}
+			password := rand.Text()
 			session, err := p.client.Register(ctx, api.Registration{
-				Email: p.email, Password: rand.Text(), Name: fmt.Sprintf("Check %s %d", strings.ToLower(role), i+1), Role: role,
+				Email: p.email, Password: password, Name: fmt.Sprintf("Check %s %d", strings.ToLower(role), i+1), Role: role,
 			})
 			if err != nil {
 				return nil, fmt.Errorf("register %s: %w", p.email, err)
 			}
 			p.id, p.token = session.User.ID, session.Token
+			if session, err = p.client.Login(ctx, p.email, password); err != nil {
+				return nil, fmt.Errorf("sign in as %s: %w", p.email, err)
+			}
+			p.fresh = session.Token
 			list = append(list, p)
 		}
 		return list, nil

@@ -65,6 +65,8 @@ var views = []View{
 	{Lat: 38.71, Lng: -9.14, RadiusKm: 1, FoodTypes: []string{"bread"}},
 }
 
+func view(i int) *View { return &views[i%len(views)] }
+
 // run is one run.
 type run struct {
 	Options
@@ -182,7 +184,16 @@ func (r *run) settle(ctx context.Context) (err error) {
 		// At the doors where a view stands in the request, every other one has one.
 		n := r.report.Clients[door]
 		if door == DoorNarrowed || n%2 == 1 && (door == DoorPlain || door == DoorSSE) {
-			w.View = new(views[(n+1)/2%len(views)])
+			w.View = view((n + 1) / 2)
+		}
+		w.wanted = w.View
+		switch {
+		case door == DoorNarrowed && n%4 == 0:
+			w.steps = []step{narrow(view(n/2 + 1)), refresh(who.fresh), narrow(nil), narrow(view(n / 2))}
+		case door == DoorNarrowed && n%2 == 0:
+			w.steps = []step{narrow(view(n/2 + 2)), narrow(view(n/2 + 3))}
+		case door == DoorSocketIO || door == DoorPolling:
+			w.steps = []step{refresh(who.fresh)}
 		}
 		r.report.Clients[door]++
 		r.people = append(r.people, w)

@@ -188,6 +188,13 @@ const (
 	// NoteSnapshot: what the board looked like at Position if Exact, else at some
 	// moment after it.
 	NoteSnapshot
+	// NoteAsked: the witness asked for another View and goes on to hear what it hears.
+	NoteAsked
+	// NoteUnsure: its connection ended before it was answered. Until it is, it writes
+	// down nothing.
+	NoteUnsure
+	// NoteNarrowed: what comes after Position is told as View wants it.
+	NoteNarrowed
 	// NoteFault: something came that is no answer of a Larder.
 	NoteFault
 )
@@ -200,6 +207,7 @@ type Note struct {
 	Reason       string // of a gap; of a fault what it was
 	Items        []Item
 	Exact        bool
+	View         *View // nil: everything
 }
 
 // View is what a client wants to hear of.
@@ -214,7 +222,7 @@ type Testimony struct {
 	Name    string
 	Door    string
 	Account string
-	View    *View // nil: everything
+	View    *View // at first; nil: everything
 	Notes   []Note
 }
 

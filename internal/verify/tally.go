@@ -18,6 +18,8 @@ type tally struct {
 	commands int
 	refused  int
 	sent     int
+	fresh    int // tokens shown with auth.refresh
+	views    int // taken by clients that had one
 }
 
 func newTally() *tally {
@@ -57,6 +59,18 @@ func (t *tally) ended(door string, err error) {
 	}
 }
 
+func (t *tally) refreshed() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.fresh++
+}
+
+func (t *tally) narrowed() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.views++
+}
+
 func (t *tally) answered(refused bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -84,6 +98,7 @@ func (t *tally) fill(r *Report) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r.Witnessed, r.Longest, r.LongestDoor = maps.Clone(t.events), t.longest, t.longDoor
+	r.Refreshed, r.Narrowed = t.fresh, t.views
 	r.Commands, r.Refused, r.Repeated = t.commands, t.refused, t.sent-t.commands
 	r.Entries = map[string]map[string]int{}
 	for door, how := range t.entries {

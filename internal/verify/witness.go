@@ -87,12 +87,16 @@ type witness struct {
 	book  *ledger
 	tally *tally
 	token string
+	fresh string // another token, which it has shown
 	start string // position at which the run began
 
 	began  bool
 	lostAt time.Time // zero: connected
 	pid    string    // Socket.IO: what the stock client keeps
 	offset string
+	subscription
+	steps []step // what it will do, over Socket.IO
+	heard int    // events
 
 	mu   sync.Mutex // guards last
 	last string     // everything up to here was heard
@@ -262,7 +266,7 @@ func (w *witness) hear(name string, data []byte) error {
 		w.fault("heard what can't be read: %v", err)
 		return err
 	}
-	if position == "" {
+	if position == "" || position <= w.known {
 		return nil
 	}
 	if !w.began {
@@ -272,6 +276,7 @@ func (w *witness) hear(name string, data []byte) error {
 	w.saw(id)
 	w.reach(position)
 	w.tally.heard(w.Door)
+	w.heard++
 	return nil
 }
 
