@@ -303,10 +303,12 @@ func (s *socket) event(ctx context.Context, data []byte) error {
 		if err := json.Unmarshal(args[1], &e); err != nil {
 			return err
 		}
-		if e.Code != api.CodeUnavailable && e.Code != api.CodeDraining {
+		switch e.Code {
+		case api.CodeUnavailable, api.CodeDraining, api.CodeAccountSuspended:
+		default:
 			s.w.fault("was told of an exception: %s %s", e.Code, e.Message)
 		}
-		return errors.New(e.Message)
+		return &refusedError{code: e.Code, message: e.Message, retry: true}
 	case name == api.EventFeedPosition: // it is there for its offset alone
 		return nil
 	case !s.listening: // of the whole feed, before it is narrowed

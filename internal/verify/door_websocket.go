@@ -161,10 +161,22 @@ func (w *witness) watch(ctx context.Context) {
 			w.lost(errors.Unwrap(s.Err))
 		}
 	}
-	for ev, err := range c.Watch(ctx, client.WatchOptions{OnState: state}) {
+	for ctx.Err() == nil {
+		w.watchOnce(ctx, c, state)
+		_ = sleep(ctx, longestPause)
+	}
+}
+
+// watchOnce watches until the client gives up.
+func (w *witness) watchOnce(ctx context.Context, c *client.Client, state func(client.State)) {
+	for ev, err := range c.Watch(ctx, client.WatchOptions{After: w.position(), OnState: state}) {
 		switch {
 		case err != nil:
-			w.fault("was not let in: %v", err)
+			no := &refusedError{message: err.Error()}
+			if e, ok := errors.AsType[*api.Error](err); ok {
+				no.code = e.Code
+			}
+			w.lost(no)
 		case ev.Gap != "":
 			w.gap(ev.Position, ev.Gap)
 			if err := w.snapshot(ctx, ev.Position); err != nil && ctx.Err() == nil {

@@ -25,6 +25,7 @@ func (r *run) gather(ctx context.Context) (*Evidence, error) {
 	e := &Evidence{
 		Logs: map[string][]uint32{}, Rows: map[string]api.Donation{}, Histories: map[string][]uint32{},
 		Whole: r.server != nil, Told: true, Commands: r.crew.given(), Place: r.Place,
+		Suspensions: r.suspensions,
 	}
 	from := ""
 	if !e.Whole {

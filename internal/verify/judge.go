@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +29,8 @@ type Evidence struct {
 	Accounts  []Account
 	Commands  []Command
 	Witnesses []Testimony
+
+	Suspensions []Suspension
 
 	// Told says that the server stores and tells notifications: then nobody may be
 	// left out.
@@ -101,7 +104,21 @@ func (v *verdict) all() []string {
 // Judge says in words what contradicts the promise. Nothing is a good answer.
 func Judge(e *Evidence) []string {
 	return slices.Concat(judgeLog(e), judgeBoard(e), judgeCommands(e), judgeAccounts(e), judgeHistories(e), judgeTold(e),
-		judgeProposals(e), judgeNearExpiry(e), judgeWitnesses(e))
+		judgeProposals(e), judgeNearExpiry(e), judgeSuspensions(e), judgeWitnesses(e))
+}
+
+// judgeSuspensions looks whether anybody heard what came after the suspension of the
+// account.
+func judgeSuspensions(e *Evidence) []string {
+	var v verdict
+	for _, s := range e.Suspensions {
+		for _, w := range slices.Sorted(maps.Keys(s.Heard)) {
+			if heard := s.Heard[w]; heard > s.After {
+				v.add("%s: heard up to %s, and its account was suspended since %s", w, heard, s.After)
+			}
+		}
+	}
+	return v.all()
 }
 
 // public are the events that every account gets.

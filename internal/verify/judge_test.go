@@ -108,9 +108,10 @@ func evidence() *verify.Evidence {
 		{Name: "narrow", Account: "ngo2", View: available, Notes: []verify.Note{
 			{Kind: verify.NoteBegan, Position: position(1)},
 			{Kind: verify.NoteSnapshot, Exact: true, Position: position(1), View: available, Items: []verify.Item{{"A", 1, "AVAILABLE"}}},
-			saw(leftA, 1), saw(createB, 1), saw(leftB, 1),
+			saw(leftA, 1), saw(createB, 1), {Kind: verify.NoteSuspended}, saw(leftB, 1),
 		}},
 	}
+	e.Suspensions = []verify.Suspension{{Account: "ngo2", After: position(4), Heard: map[string]string{"narrow": position(3)}}}
 	return e
 }
 
@@ -210,6 +211,13 @@ func TestJudgeSeesEachFault(t *testing.T) {
 		{"a narrowed snapshot without something", snapshot(), "narrow: snapshot at " + position(1) + ": lacks A"},
 		{"a narrowed snapshot ahead of its position", snapshot(verify.Item{ID: "A", Version: 2, Status: "CLAIMED"}), "has A as version 2"},
 		{"a narrowed snapshot with something later", snapshot(verify.Item{ID: "A", Version: 1, Status: "AVAILABLE"}, verify.Item{ID: "B", Version: 1, Status: "AVAILABLE"}), "created later"},
+		{"what came after a suspension", func(e *verify.Evidence) {
+			e.Suspensions = []verify.Suspension{{Account: "ngo1", After: position(5), Heard: map[string]string{"all": position(6), "late": position(5)}}}
+		}, "all: heard up to " + position(6) + ", and its account was suspended since " + position(5)},
+		{"a refusal as suspended", func(e *verify.Evidence) {
+			e.Suspensions = []verify.Suspension{{Account: "ngo2"}}
+			e.Witnesses[0].Notes = append(e.Witnesses[0].Notes, verify.Note{Kind: verify.NoteSuspended})
+		}, "all: was not let in as suspended, and its account never was"},
 		{"a log that others do not have", func(e *verify.Evidence) { e.Logs["ngo2"] = without(e.Log, pickUpA) }, "log of ngo2 has other changes"},
 		{"a log out of order", func(e *verify.Evidence) { e.Sights[claimB].Position = position(4) }, "comes after"},
 		{"a log of two lives", func(e *verify.Evidence) { e.Sights[deliverA].Position = "zzzzzzzzzzzz-000000000008b" }, "epoch changes"},

@@ -156,6 +156,10 @@ func check(e *Evidence, w Testimony, line func(*View) *timeline) []string {
 			c.unsure = true
 		case NoteNarrowed:
 			c.narrows(line(n.View), n.Position)
+		case NoteSuspended:
+			if !slices.ContainsFunc(e.Suspensions, func(s Suspension) bool { return s.Account == w.Account }) {
+				c.add("was not let in as suspended, and its account never was")
+			}
 		case NoteFault:
 			c.add("%s", n.Reason)
 		case NoteSnapshot:

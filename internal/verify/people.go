@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"slices"
-	"strings"
 
 	"larder/api"
 	"larder/client"
@@ -30,20 +29,22 @@ const (
 	donorCount = 4
 	ngoCount   = 6
 	carryCount = 4
+
+	bystanderCount = 3 // give no commands, and are suspended for a while
 )
 
 // settle makes the accounts and lets the admin verify the NGOs. Two of them take
 // only so much in a day. All volunteers but the first are free for trips.
 func (c *crew) settle(ctx context.Context, prefix string, admin *client.Client) error {
-	join := func(role string, n int) (list []*person, err error) {
+	join := func(role, name string, n int) (list []*person, err error) {
 		for i := range n {
-			p := &person{role: role, email: fmt.Sprintf("%s%s%d@verify.test", prefix, strings.ToLower(role), i+1)}
+			p := &person{role: role, email: fmt.Sprintf("%s%s%d@verify.test", prefix, name, i+1)}
 			if p.client, err = c.site.newClient("", c.tally); err != nil {
 				return nil, err
 			}
 			password := rand.Text()
 			session, err := p.client.Register(ctx, api.Registration{
-				Email: p.email, Password: password, Name: fmt.Sprintf("Check %s %d", strings.ToLower(role), i+1), Role: role,
+				Email: p.email, Password: password, Name: fmt.Sprintf("Check %s %d", name, i+1), Role: role,
 			})
 			if err != nil {
 				return nil, fmt.Errorf("register %s: %w", p.email, err)
@@ -58,13 +59,16 @@ func (c *crew) settle(ctx context.Context, prefix string, admin *client.Client) 
 		return list, nil
 	}
 	var err error
-	if c.donors, err = join("DONOR", donorCount); err != nil {
+	if c.donors, err = join("DONOR", "donor", donorCount); err != nil {
 		return err
 	}
-	if c.ngos, err = join("NGO", ngoCount); err != nil {
+	if c.ngos, err = join("NGO", "ngo", ngoCount); err != nil {
 		return err
 	}
-	if c.carry, err = join("VOLUNTEER", carryCount); err != nil {
+	if c.carry, err = join("VOLUNTEER", "volunteer", carryCount); err != nil {
+		return err
+	}
+	if c.bystanders, err = join("NGO", "bystander", bystanderCount); err != nil {
 		return err
 	}
 	for i, p := range c.ngos {
@@ -89,4 +93,4 @@ func (c *crew) settle(ctx context.Context, prefix string, admin *client.Client) 
 	return nil
 }
 
-func (c *crew) everybody() []*person { return slices.Concat(c.donors, c.ngos, c.carry) }
+func (c *crew) everybody() []*person { return slices.Concat(c.bystanders, c.donors, c.ngos, c.carry) }

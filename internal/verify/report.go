@@ -31,6 +31,7 @@ type Report struct {
 	Witnessed                   map[string]int
 	Entries                     map[string]map[string]int
 	Ends                        map[string]int
+	Suspensions                 int
 	Refreshed                   int // tokens, on open connections
 	Narrowed                    int // feeds, once more on open connections
 	Longest                     time.Duration
@@ -60,7 +61,7 @@ func (r *Report) Write(w io.Writer) error {
 	line("commands", "%d answered, %d of them refused, %d tries repeated", r.Commands, r.Refused, r.Repeated)
 	line("log", "%d events of %d donations", r.Logged, r.Donations)
 	line("witnessed", "%d: %s", sum(r.Witnessed), list(r.Witnessed))
-	line("meanwhile", "%d feeds narrowed anew, %d tokens refreshed", r.Narrowed, r.Refreshed)
+	line("meanwhile", "%d feeds narrowed anew, %d tokens refreshed, %d accounts suspended", r.Narrowed, r.Refreshed, r.Suspensions)
 	for _, door := range slices.Sorted(maps.Keys(r.Entries)) {
 		line(door, "%s", list(r.Entries[door]))
 	}

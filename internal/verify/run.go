@@ -81,6 +81,8 @@ type run struct {
 	crew   *crew
 	people []*witness
 	report Report
+
+	suspensions []Suspension
 }
 
 // Run checks a server and reports what it found. An error is a run that could not
@@ -284,6 +286,8 @@ func (r *run) disturb(ctx context.Context) error {
 		others.Go(func() { r.strike(disturbed) })
 	}
 	others.Go(func() { r.progress(disturbed) })
+	var suspending error
+	others.Go(func() { suspending = r.suspendSome(answers, disturbed) })
 	err := r.endAgainAndAgain(ctx, began)
 	if err == nil {
 		<-disturbed.Done()
@@ -295,8 +299,8 @@ func (r *run) disturb(ctx context.Context) error {
 		give()
 	}
 	busy.Wait()
-	r.report.Took = time.Since(began)
-	return errors.Join(err, ctx.Err())
+	r.report.Took, r.report.Suspensions = time.Since(began), len(r.suspensions)
+	return errors.Join(err, suspending, ctx.Err())
 }
 
 // progress tells each minute that a long run goes on.

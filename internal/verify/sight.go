@@ -195,6 +195,8 @@ const (
 	NoteUnsure
 	// NoteNarrowed: what comes after Position is told as View wants it.
 	NoteNarrowed
+	// NoteSuspended: the witness was not let in, as its account was suspended.
+	NoteSuspended
 	// NoteFault: something came that is no answer of a Larder.
 	NoteFault
 )

@@ -98,8 +98,9 @@ type witness struct {
 	steps []step // what it will do, over Socket.IO
 	heard int    // events
 
-	mu   sync.Mutex // guards last
-	last string     // everything up to here was heard
+	mu     sync.Mutex // guards the fields below
+	last   string     // everything up to here was heard
+	latest string     // position of the last event
 }
 
 // session is one connection of a door, from dialling to its end. It returns why it
@@ -150,7 +151,11 @@ func (w *witness) lost(err error) {
 		w.lostAt = time.Now()
 	}
 	var no *refusedError
-	if errors.As(err, &no) && !no.retry {
+	switch {
+	case !errors.As(err, &no):
+	case no.code == api.CodeAccountSuspended:
+		w.Notes = append(w.Notes, Note{Kind: NoteSuspended})
+	case !no.retry:
 		w.fault("was not let in: %v", err)
 	}
 	w.tally.ended(w.Door, err)
@@ -204,6 +209,12 @@ func (w *witness) position() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.last
+}
+
+func (w *witness) lastHeard() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.latest
 }
 
 func (w *witness) reach(position string) {
@@ -274,7 +285,9 @@ func (w *witness) hear(name string, data []byte) error {
 		return errors.New("event before feed.ready")
 	}
 	w.saw(id)
-	w.reach(position)
+	w.mu.Lock()
+	w.last, w.latest = position, position
+	w.mu.Unlock()
 	w.tally.heard(w.Door)
 	w.heard++
 	return nil

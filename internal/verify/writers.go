@@ -34,11 +34,14 @@ type lot struct {
 
 // crew gives commands.
 type crew struct {
-	site    *site
-	tally   *tally
-	donors  []*person
-	ngos    []*person
-	carry   []*person
+	site   *site
+	tally  *tally
+	donors []*person
+	ngos   []*person
+	carry  []*person
+
+	bystanders []*person // give no commands
+
 	centres []View        // donations lie around here
 	target  int           // live donations to aim at
 	short   time.Duration // the longest life of a donation that is to expire
