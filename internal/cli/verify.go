@@ -3,13 +3,16 @@ package cli
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"larder/internal/verify"
 )
@@ -25,7 +28,7 @@ const (
 // its log reached every client, through faults and kills.
 func verifyCommand(ctx context.Context, env Env, args []string) (err error) {
 	f := newFlags(env, "verify", "verify [--kills N] [--stops N] [--clients N] [--for D]   on a server of its own\n       larder verify --url U --email E [--password P] [--clients N] [--for D]   on one that runs")
-	address := f.String("url", "", "check the server that runs there; it is not killed. Accounts and donations of the check stay in it")
+	address := f.String("url", "", "check the server that runs there; it is not killed. What stays in it: 17 accounts verify-…@verify.test, which later checks of the same admin use again, and donations of theirs, all of them ended")
 	var who signIn
 	f.StringVar(&who.email, "email", "", "e-mail of an admin of that server (LARDER_EMAIL)")
 	f.StringVar(&who.password, "password", "", "the admin's password; on a shared machine rather LARDER_PASSWORD or standard input")
@@ -41,6 +44,9 @@ func verifyCommand(ctx context.Context, env Env, args []string) (err error) {
 	seed := f.Uint64("seed", 0, "repeat the plan of an earlier run (default: a new one)")
 	zone := f.String("timezone", "UTC", "the server's TIMEZONE, where the day of the daily capacity begins; with --url")
 	if err := parseOnly(f, args); err != nil {
+		return err
+	}
+	if err := onlyHere(f, *address); err != nil {
 		return err
 	}
 	o := verify.Options{
@@ -72,8 +78,8 @@ func verifyCommand(ctx context.Context, env Env, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(env.Stdout, "Seed %d: %d clients, %s of commands, %d kills, %d stops. larder verify --seed %d repeats the plan.\n",
-		o.Seed, o.Clients, o.For, o.Kills, o.Stops, o.Seed)
+	fmt.Fprintf(env.Stdout, "Seed %d: %d clients, %s of commands, %d kills, %d stops. To repeat the plan:\n  %s\n",
+		o.Seed, o.Clients, o.For, o.Kills, o.Stops, repetition(f, o.Seed))
 	report, err := verify.Run(ctx, o)
 	if err != nil {
 		return err
@@ -85,6 +91,38 @@ func verifyCommand(ctx context.Context, env Env, args []string) (err error) {
 		return errReported
 	}
 	return nil
+}
+
+// onlyHere refuses what means nothing for a server that runs already.
+func onlyHere(f *flag.FlagSet, address string) (err error) {
+	f.Visit(func(set *flag.Flag) {
+		if address != "" && slices.Contains([]string{"kills", "stops", "database-url", "data-dir"}, set.Name) {
+			err = usageError{"--" + set.Name + " is for a server that verify starts itself, not with --url"}
+		}
+	})
+	return err
+}
+
+// repetition is the command line that repeats the plan of a run: the flags that were
+// set, without passwords, and the seed.
+func repetition(f *flag.FlagSet, seed uint64) string {
+	words := []string{invocation(), "verify"}
+	f.Visit(func(set *flag.Flag) {
+		value := set.Value.String()
+		switch u, err := url.Parse(value); {
+		case set.Name == "seed" || set.Name == "password":
+			return
+		case set.Name == "database-url" && err == nil:
+			value = u.Redacted()
+		}
+		if strings.ContainsFunc(value, func(r rune) bool {
+			return !strings.ContainsRune("-_.,:/@%+=", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+		}) {
+			value = "'" + strings.ReplaceAll(printable(value), "'", `'\''`) + "'"
+		}
+		words = append(words, "--"+set.Name+"="+value)
+	})
+	return strings.Join(append(words, fmt.Sprintf("--seed=%d", seed)), " ")
 }
 
 func checkVerify(o *verify.Options, zone string) (err error) {
@@ -121,7 +159,7 @@ func verifyThere(env Env, o *verify.Options, address string, who signIn) (err er
 			return err
 		}
 	}
-	fmt.Fprintf(env.Stdout, "This makes accounts verify-…@verify.test and donations at %s, which stay there.\n", o.URL)
+	fmt.Fprintf(env.Stdout, "This makes accounts verify-…@verify.test and donations at %s. They stay there, the donations ended, and later checks use the accounts again.\n", o.URL)
 	return nil
 }
 

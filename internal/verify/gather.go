@@ -51,10 +51,11 @@ func (r *run) gather(ctx context.Context) (*Evidence, error) {
 			return nil, fmt.Errorf("profile of %s: %w", p.email, err)
 		}
 		e.Accounts = append(e.Accounts, Account{
-			ID: p.id, Role: p.role, Karma: a.KarmaPoints, Load: a.CurrentIntakeLoad, Capacity: p.capacity, Unit: p.unit, ReadAt: time.Now(),
+			ID: p.id, Role: p.role, Karma: a.KarmaPoints - p.karma, Load: a.CurrentIntakeLoad, Capacity: p.capacity, Unit: p.unit, ReadAt: time.Now(),
 			Available: p.available,
 		})
 	}
+	e.Sights = r.book.all()
 	if err := r.rows(ctx, e); err != nil {
 		return nil, err
 	}
@@ -103,11 +104,14 @@ func (r *run) log(ctx context.Context, c *client.Client, after string) (log []ui
 	}
 }
 
-// rows reads the donations of the run: all of them on a server of its own.
+// rows reads the donations of the run: all of them on a server of its own, and else
+// those that the log has from their beginning.
 func (r *run) rows(ctx context.Context, e *Evidence) error {
-	own := map[string]bool{}
-	for _, p := range r.crew.everybody() {
-		own[p.id] = true
+	created := map[string]bool{}
+	for _, id := range e.Log {
+		if s := e.Sights[id]; s.Name == api.EventDonationCreated {
+			created[s.Donation] = true
+		}
 	}
 	o := client.ListOptions{Statuses: allStatuses, Limit: pageOfDonations}
 	for {
@@ -116,7 +120,7 @@ func (r *run) rows(ctx context.Context, e *Evidence) error {
 			return fmt.Errorf("read the rows: %w", err)
 		}
 		for _, d := range list {
-			if e.Whole || own[d.DonorID] {
+			if e.Whole || created[d.ID] {
 				e.Rows[d.ID] = d
 			}
 		}

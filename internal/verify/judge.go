@@ -43,7 +43,7 @@ type Evidence struct {
 // Account is an account of the run as its profile shows it in the end.
 type Account struct {
 	ID, Role string
-	Karma    int
+	Karma    int // earned in the run
 	Load     float64
 	Capacity *float64
 	Unit     string

@@ -108,7 +108,9 @@ func evidence() *verify.Evidence {
 		{Name: "narrow", Account: "ngo2", View: available, Notes: []verify.Note{
 			{Kind: verify.NoteBegan, Position: position(1)},
 			{Kind: verify.NoteSnapshot, Exact: true, Position: position(1), View: available, Items: []verify.Item{{"A", 1, "AVAILABLE"}}},
-			saw(leftA, 1), saw(createB, 1), {Kind: verify.NoteSuspended}, saw(leftB, 1),
+			saw(leftA, 1), saw(createB, 1),
+			{Kind: verify.NoteSuspended},
+			saw(leftB, 1),
 		}},
 	}
 	e.Suspensions = []verify.Suspension{{Account: "ngo2", After: position(4), Heard: map[string]string{"narrow": position(3)}}}

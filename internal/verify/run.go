@@ -70,12 +70,11 @@ func view(i int) *View { return &views[i%len(views)] }
 // run is one run.
 type run struct {
 	Options
-	prefix string
+	prefix string  // of the e-mails of the run
 	server *server // nil: somebody else's
 	proxy  *faults.Proxy
 	direct *site // past the proxy
 	admin  *client.Client
-	adminP *person
 	book   *ledger
 	tally  *tally
 	crew   *crew
@@ -143,21 +142,23 @@ func (r *run) open(ctx context.Context) error {
 }
 
 // settle makes the accounts and the witnesses.
-func (r *run) settle(ctx context.Context) (err error) {
-	if r.admin, err = r.direct.newClient("", newTally()); err != nil {
+func (r *run) settle(ctx context.Context) error {
+	session, err := r.signIn(ctx)
+	if err != nil {
 		return err
 	}
-	session, err := r.admin.Login(ctx, r.Email, r.Password)
-	if err != nil {
-		return fmt.Errorf("sign in as the admin: %w", err)
+	if r.admin, err = r.direct.newClient(session.Token, newTally()); err != nil {
+		return err
 	}
-	r.adminP = &person{id: session.User.ID, token: session.Token}
+	if r.server == nil {
+		r.prefix = "verify-" + session.User.ID[max(0, len(session.User.ID)-8):] + "-"
+	}
 	through := newSite(r.direct.base, r.proxy.Addr())
 	r.crew = &crew{
-		site: through, tally: newTally(), centres: centres, target: max(40, 3*r.Rate), short: min(longShort, r.For/4),
+		tally: r.tally, centres: centres, target: max(40, 3*r.Rate), short: min(longShort, r.For/4),
 		random: mathrand.New(mathrand.NewPCG(r.Seed, 3)),
 	}
-	if err := r.crew.settle(ctx, r.prefix, r.admin); err != nil {
+	if err := r.gatherCrew(ctx); err != nil {
 		return err
 	}
 	for _, p := range r.crew.everybody() { // from now on commands are counted
@@ -165,7 +166,6 @@ func (r *run) settle(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	r.crew.tally = r.tally
 	conn, err := r.admin.Connect(ctx)
 	if err != nil {
 		return fmt.Errorf("find the head of the log: %w", err)
@@ -191,11 +191,12 @@ func (r *run) settle(ctx context.Context) (err error) {
 		w.wanted = w.View
 		switch {
 		case door == DoorNarrowed && n%4 == 0:
-			w.steps = []step{narrow(view(n/2 + 1)), refresh(who.fresh), narrow(nil), narrow(view(n / 2))}
+			w.steps = []step{narrow(view(n/2 + 1)), narrow(nil), narrow(view(n / 2))}
 		case door == DoorNarrowed && n%2 == 0:
 			w.steps = []step{narrow(view(n/2 + 2)), narrow(view(n/2 + 3))}
-		case door == DoorSocketIO || door == DoorPolling:
-			w.steps = []step{refresh(who.fresh)}
+		}
+		if who.fresh != "" {
+			w.steps = append(w.steps, refresh(who.fresh))
 		}
 		r.report.Clients[door]++
 		r.people = append(r.people, w)
@@ -242,6 +243,11 @@ func (r *run) check(ctx context.Context) (*Report, error) {
 	}
 	r.report.Violations = append(r.report.Violations, Judge(e)...)
 	r.report.Judging = time.Since(began)
+	if r.server == nil {
+		if err := r.clear(ctx); err != nil {
+			r.Say("not all that the check made could be ended: " + err.Error())
+		}
+	}
 	r.report.Connections, r.report.Struck = r.proxy.Counts()
 	r.report.Logged, r.report.Donations = len(e.Log), len(e.Rows)
 	r.tally.fill(&r.report)
@@ -293,11 +299,11 @@ func (r *run) disturb(ctx context.Context) error {
 		<-disturbed.Done()
 	}
 	heal()
-	others.Wait()
-	close(stop)
-	if err != nil {
+	if err != nil { // there is nobody to answer
 		give()
 	}
+	others.Wait()
+	close(stop)
 	busy.Wait()
 	r.report.Took, r.report.Suspensions = time.Since(began), len(r.suspensions)
 	return errors.Join(err, suspending, ctx.Err())

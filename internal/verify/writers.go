@@ -34,7 +34,6 @@ type lot struct {
 
 // crew gives commands.
 type crew struct {
-	site   *site
 	tally  *tally
 	donors []*person
 	ngos   []*person
