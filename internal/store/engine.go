@@ -16,6 +16,7 @@ type engine struct {
 	dialect goose.Dialect
 	folder  string // of its migrations
 	ping    string // a statement that finds out whether there is a database
+	begun   string // a statement that says whether any migration was applied
 
 	// lock is the first statement of a transaction that writes: it waits until
 	// nobody else writes, on any node. Empty: the database has one writer anyway.
@@ -39,6 +40,9 @@ const readTime = 10 * time.Second
 // The folder of PATH is made with mode 0700 when it is missing. In the address of
 // PostgreSQL every parameter that libpq and the server know may follow after a
 // question mark, and `host=/folder` names a Unix socket.
+//
+// A database whose schema is newer than this program knows is refused: it would write
+// what the other one does not expect.
 func Open(ctx context.Context, address string) (*Store, error) {
 	scheme, rest, _ := strings.Cut(address, ":")
 	var s *Store
@@ -56,6 +60,9 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	}
 	if err := s.Ping(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s database: %w", s.engine.folder, err), s.Close())
+	}
+	if err := s.known(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	if scheme == "sqlite" {
 		if s.file, err = watchFile(rest); err != nil {
@@ -80,6 +87,30 @@ func (s *Store) Ping(ctx context.Context) error {
 	err := s.read.QueryRowContext(bounded, s.engine.ping).Scan(&n)
 	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
 		return fmt.Errorf("%w: no answer within %s", ErrUnavailable, readTime)
+	}
+	return unavailable(err)
+}
+
+// known refuses a schema that is newer than the newest step in this program.
+func (s *Store) known(ctx context.Context) error {
+	steps, err := migrations.ReadDir("migrations/" + s.engine.folder)
+	if err != nil {
+		return fmt.Errorf("store: bug: %w", err)
+	}
+	newest, err := goose.NumericComponent(steps[len(steps)-1].Name()) // they are sorted
+	if err != nil {
+		return fmt.Errorf("store: bug: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	var begun bool
+	if err := s.read.QueryRowContext(ctx, s.engine.begun).Scan(&begun); err != nil || !begun {
+		return unavailable(err)
+	}
+	var schema int64
+	err = s.read.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&schema)
+	if err == nil && schema > newest {
+		return fmt.Errorf("the database is of a newer Larder (schema %d, this program knows up to %d)", schema, newest)
 	}
 	return unavailable(err)
 }

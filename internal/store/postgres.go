@@ -70,6 +70,7 @@ func openPostgres(address string) (*Store, error) {
 	read.SetConnMaxLifetime(lifetime)
 	return &Store{write: write, read: read, prepared: newPrepared(), engine: engine{
 		dialect: goose.DialectPostgres, folder: "postgres", ping: `SELECT 1`,
+		begun:     `SELECT to_regclass('goose_db_version') IS NOT NULL`,
 		lock:      writerLock,
 		view:      sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		lost:      connectionLost,

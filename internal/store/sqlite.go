@@ -36,7 +36,8 @@ func openSQLite(path string) (*Store, error) {
 	read.SetMaxIdleConns(readers)
 	return &Store{write: write, read: read, prepared: newPrepared(), engine: engine{
 		dialect: goose.DialectSQLite3, folder: "sqlite", ping: `SELECT count(*) FROM sqlite_schema`,
-		view: sql.TxOptions{ReadOnly: true},
+		begun: `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'goose_db_version')`,
+		view:  sql.TxOptions{ReadOnly: true},
 		migrating: func(context.Context) (*sql.DB, func() error, error) {
 			return write, func() error { return nil }, nil
 		},
