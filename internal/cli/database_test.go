@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"database/sql"
+	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -32,7 +34,11 @@ func TestDatabaseCommands(t *testing.T) {
 					t.Errorf("larder %q: exit code %d, want %q and no password in:\n%s%s", args, code, want, out, stderr)
 				}
 			}
-			larder("pending", "migrate", "status")
+			if path, file := strings.CutPrefix(env["DATABASE_URL"], "sqlite:"); file {
+				noDatabase(t, env, path)
+			} else {
+				larder("pending", "migrate", "status")
+			}
 			larder("migrations applied", "migrate")
 			larder(": 0 migrations applied", "migrate", "up")
 			larder("applied 20", "migrate", "status")
@@ -109,6 +115,22 @@ func older(t *testing.T, address string) {
 	defer db.Close()
 	if _, err := db.ExecContext(t.Context(), `DELETE FROM goose_db_version WHERE version_id = (SELECT MAX(version_id) FROM goose_db_version)`); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// noDatabase asks for the state of a database that is not there, as after a typo.
+func noDatabase(t *testing.T, env map[string]string, path string) {
+	t.Helper()
+	missing := filepath.Join(filepath.Dir(path), "typo", "larder.db")
+	env = maps.Clone(env)
+	env["DATABASE_URL"] = "sqlite:" + missing
+	for args, want := range map[string]string{"status": "there is no database " + missing, "stauts": "usage: larder migrate [up|status]"} {
+		if out, stderr, code := run(t, env, "migrate", args); code == 0 || out != "" || !strings.Contains(stderr, want) {
+			t.Errorf("migrate %s: exit code %d, %q %q", args, code, out, stderr)
+		}
+	}
+	if _, err := os.Stat(filepath.Dir(missing)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its folder was made: %v", err)
 	}
 }
 

@@ -37,7 +37,7 @@ const readTime = 10 * time.Second
 // `postgres://USER:PASSWORD@HOST:PORT/NAME`, without touching the schema: call
 // Migrate before anything else. Errors never hold the password.
 //
-// The folder of PATH is made with mode 0700 when it is missing. In the address of
+// The folder of PATH is made with mode 0700 when it is missing, the file with 0600. In the address of
 // PostgreSQL every parameter that libpq and the server know may follow after a
 // question mark, and `host=/folder` names a Unix socket.
 //

@@ -23,6 +23,11 @@ func openSQLite(path string) (*Store, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("store: make data folder: %w", err)
 	}
+	// SQLite would make it readable for others; its -wal and -shm get the mode of the
+	// database.
+	if err := reserve(path); err != nil && !errors.Is(err, ErrExists) {
+		return nil, fmt.Errorf("store: make the database: %w", err)
+	}
 	write, err := sql.Open("sqlite", dsn(path, url.Values{"_txlock": {"immediate"}}))
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)

@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,6 +12,21 @@ import (
 	"larder/internal/store"
 	"larder/internal/testkit/pgtest"
 )
+
+// A database is for its owner alone, and so is what SQLite keeps beside it.
+func TestDatabaseIsItsOwnersAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data", "larder.db")
+	openAt(t, "sqlite:"+path)
+	for file, want := range map[string]fs.FileMode{filepath.Dir(path): 0o700, path: 0o600, path + "-wal": 0o600, path + "-shm": 0o600} {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); got != want {
+			t.Errorf("%s has the mode %o, want %o", filepath.Base(file), got, want)
+		}
+	}
+}
 
 // A program does not open what a later one has made of the database.
 func TestNewerSchemaIsRefused(t *testing.T) {
