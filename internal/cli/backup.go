@@ -5,21 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"larder/internal/store"
 )
 
-// fileArgument takes the file that a command is about from before its flags.
+// fileArgument takes the file that a command is about from before or behind its flags.
 func fileArgument(args []string, synopsis string) (file string, rest []string, err error) {
-	if len(args) == 0 || (strings.HasPrefix(args[0], "-") && !isHelp(args[0])) {
-		return "", nil, usageError{"usage: larder " + synopsis}
-	}
-	if isHelp(args[0]) {
+	last := len(args) - 1
+	switch {
+	case slices.ContainsFunc(args, isHelp):
 		return "", args, nil
+	case last >= 0 && !isFlag(args[0]):
+		return args[0], args[1:], nil
+	case last >= 0 && !isFlag(args[last]):
+		return args[last], args[:last], nil
 	}
-	return args[0], args[1:], nil
+	return "", nil, usageError{"usage: larder " + synopsis}
 }
+
+func isFlag(arg string) bool { return strings.HasPrefix(arg, "-") }
 
 func isHelp(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" }
 

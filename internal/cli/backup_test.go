@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -75,6 +77,10 @@ func TestRestoreIsANewLifeForClients(t *testing.T) {
 func TestBackupCommandLine(t *testing.T) {
 	folder := t.TempDir()
 	env := map[string]string{"DATA_DIR": folder}
+	text := filepath.Join(folder, "text")
+	if err := os.WriteFile(text, []byte("no database, whatever its name"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, tc := range map[string]struct {
 		args []string
 		code int
@@ -83,9 +89,11 @@ func TestBackupCommandLine(t *testing.T) {
 		"no file":             {[]string{"backup"}, 2, "usage: larder backup FILE"},
 		"a flag for the file": {[]string{"backup", "--data-dir=x"}, 2, "usage: larder backup FILE"},
 		"two files":           {[]string{"backup", "a", "b"}, 2, `unexpected argument "b"`},
-		"no database":         {[]string{"backup", filepath.Join(folder, "a")}, 1, "copy the database"},
+		"no database":         {[]string{"backup", filepath.Join(folder, "a")}, 1, "there is no database to copy: " + filepath.Join(folder, "larder.db") + " does not exist\n"},
 		"nothing to restore":  {[]string{"restore"}, 2, "usage: larder restore FILE"},
-		"no such backup":      {[]string{"restore", filepath.Join(folder, "a")}, 1, "copy the database"},
+		"no such backup":      {[]string{"restore", filepath.Join(folder, "a")}, 1, "there is no backup to restore: " + filepath.Join(folder, "a") + " does not exist\n"},
+		"no file of ours":     {[]string{"restore", text}, 1, "copy " + text + ": "},
+		"a folder":            {[]string{"restore", folder}, 1, folder + " is no file\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, stderr, code := run(t, env, tc.args...); code != tc.code || !strings.Contains(stderr, tc.want) {
@@ -98,6 +106,9 @@ func TestBackupCommandLine(t *testing.T) {
 			t.Errorf("%s --help: %d %q", command, code, stdout)
 		}
 	}
+	if _, err := os.Stat(filepath.Join(folder, "a")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a backup of nothing is there: %v", err)
+	}
 	// The secret is no part of a backup, and that is said.
 	if _, stderr, code := run(t, env, "migrate"); code != 0 {
 		t.Fatal(stderr)
@@ -108,5 +119,9 @@ func TestBackupCommandLine(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(folder, "a")); err != nil {
 		t.Error(err)
+	}
+	behind := filepath.Join(folder, "behind")
+	if stdout, stderr, code := run(t, nil, "backup", "--data-dir", folder, behind); code != 0 || !strings.HasPrefix(stdout, behind+" holds everything") {
+		t.Errorf("a file behind the flags: %d %q %q", code, stdout, stderr)
 	}
 }

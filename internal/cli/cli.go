@@ -115,7 +115,7 @@ func newFlags(env Env, name, synopsis string) *flag.FlagSet {
 	f.SetOutput(env.Stdout)
 	f.Usage = func() {
 		fmt.Fprintf(env.Stdout, "Usage: larder %s\n\n", synopsis)
-		f.PrintDefaults()
+		showFlags(env.Stdout, f)
 	}
 	return f
 }

@@ -33,10 +33,13 @@ func Backup(ctx context.Context, address, to string) (eventlog.Position, error) 
 	if err != nil {
 		return eventlog.Position{}, err
 	}
+	if err := isFile(from); err != nil {
+		return eventlog.Position{}, fmt.Errorf("there is no database to copy: %w", err)
+	}
 	if err := reserve(to); err != nil {
 		return eventlog.Position{}, err
 	}
-	head, err := copyChecked(ctx, rawAddress(from, "rw"), to+".partial", nil)
+	head, err := copyChecked(ctx, from, "rw", to+".partial", nil)
 	if err == nil {
 		err = os.Rename(to+".partial", to)
 	}
@@ -65,6 +68,9 @@ func Restore(ctx context.Context, address, from string) (r Restored, err error) 
 	if err != nil {
 		return r, err
 	}
+	if err := isFile(from); err != nil {
+		return r, fmt.Errorf("there is no backup to restore: %w", err)
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return r, fmt.Errorf("make data folder: %w", err)
 	}
@@ -72,7 +78,7 @@ func Restore(ctx context.Context, address, from string) (r Restored, err error) 
 	if err := removeIfThere(fresh); err != nil {
 		return r, err
 	}
-	r.Head, err = copyChecked(ctx, rawAddress(from, "ro"), fresh, func(ctx context.Context, db *sql.DB) error {
+	r.Head, err = copyChecked(ctx, from, "ro", fresh, func(ctx context.Context, db *sql.DB) error {
 		_, err := db.ExecContext(ctx, `UPDATE log_state SET epoch = $1`, newEpoch())
 		return err
 	})
@@ -130,10 +136,10 @@ func (r *Restored) replace(ctx context.Context, path, fresh string) error {
 	return os.Rename(fresh, path)
 }
 
-// copyChecked copies the database of the driver's address from to a new file, lets
-// change work on the copy, checks it, flushes it and returns the head of its log. If
-// it fails nothing is left.
-func copyChecked(ctx context.Context, from, to string, change func(context.Context, *sql.DB) error) (head eventlog.Position, err error) {
+// copyChecked copies the database in the file from, opened in that mode, to a new file,
+// lets change work on the copy, checks it, flushes it and returns the head of its log.
+// If it fails nothing is left.
+func copyChecked(ctx context.Context, from, mode, to string, change func(context.Context, *sql.DB) error) (head eventlog.Position, err error) {
 	if err := reserve(to); err != nil { // VACUUM takes an empty file, which has the right mode
 		return head, err
 	}
@@ -142,13 +148,13 @@ func copyChecked(ctx context.Context, from, to string, change func(context.Conte
 			err = errors.Join(err, removeIfThere(to))
 		}
 	}()
-	source, err := sql.Open("sqlite", from)
+	source, err := sql.Open("sqlite", rawAddress(from, mode))
 	if err != nil {
 		return head, err
 	}
 	_, err = source.ExecContext(ctx, `VACUUM INTO $1`, to)
 	if err := errors.Join(err, source.Close()); err != nil {
-		return head, fmt.Errorf("copy the database: %w", err)
+		return head, fmt.Errorf("copy %s: %w", from, err)
 	}
 	db, err := sql.Open("sqlite", rawAddress(to, "rw"))
 	if err != nil {
@@ -161,7 +167,7 @@ func copyChecked(ctx context.Context, from, to string, change func(context.Conte
 		head, err = check(ctx, db)
 	}
 	if err := errors.Join(err, db.Close()); err != nil {
-		return head, fmt.Errorf("the copy of the database: %w", err)
+		return head, fmt.Errorf("the copy of %s: %w", from, err)
 	}
 	return head, syncPath(to)
 }
@@ -198,6 +204,19 @@ func rawAddress(path, mode string) string {
 func isBusy(err error) bool {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	return ok && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_LOCKED)
+}
+
+// isFile says what is wrong with a path that should be that of a file.
+func isFile(path string) error {
+	switch info, err := os.Stat(path); {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("%s does not exist", path)
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is no file", path)
+	}
+	return nil
 }
 
 // reserve makes an empty file that only its owner may read.
