@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -273,17 +274,33 @@ func TestIntakeOfDaysWithOtherHours(t *testing.T) {
 func TestPruneLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
+		views := func(name string, n int, at time.Time) {
+			w.update(func(tx *store.Tx) (err error) {
+				for i := 0; i < n && err == nil; i++ { // each of another account: of one not so many are kept
+					err = tx.SaveView(w.ctx, fmt.Sprint(name, i), fmt.Sprint("account", i), `{}`, at)
+				}
+				return err
+			})
+		}
 		w.list()
+		views("first", 1, time.Now())
 		<-time.After(time.Hour)
 		w.list()
+		views("second", 2, time.Now())
 		for _, step := range []struct {
-			wait time.Duration
-			want int64
-		}{{0, 0}, {time.Hour, 0}, {time.Millisecond, 3}, {time.Hour, 2}, {0, 0}} { // the first earned a badge
+			wait           time.Duration
+			records, views int64
+		}{{0, 0, 0}, {time.Hour, 0, 0}, {time.Millisecond, 3, 1}, {time.Hour, 2, 2}, {0, 0, 0}} { // the first earned a badge
 			<-time.After(step.wait)
 			p, err := w.PruneLog(w.ctx, 2*time.Hour)
-			if err != nil || p != (command.Pruned{Records: step.want}) {
-				t.Errorf("got %+v, %v, want %d records", p, err, step.want)
+			if want := (command.Pruned{Records: step.records, Views: step.views}); err != nil || p != want {
+				t.Errorf("got %+v, %v, want %+v", p, err, want)
+			}
+		}
+		views("many", 1001, time.Now().Add(-3*time.Hour))
+		for _, want := range []command.Pruned{{Views: 1000, More: true}, {Views: 1}, {}} {
+			if p, err := w.PruneLog(w.ctx, 2*time.Hour); err != nil || p != want {
+				t.Errorf("got %+v, %v, want %+v", p, err, want)
 			}
 		}
 		w.update(func(tx *store.Tx) error {

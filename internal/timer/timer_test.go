@@ -387,11 +387,14 @@ func TestRetention(t *testing.T) {
 		}
 		old(2500, keep+time.Minute)
 		old(3, keep-30*time.Minute)
+		r.update(func(tx *store.Tx) error {
+			return tx.SaveView(t.Context(), "session", "account", `{}`, time.Now().Add(-keep-time.Minute))
+		})
 		r.run()
 		<-time.After(time.Second)
 		left("after the start", 3)
 		lines := r.logs.Lines("log pruned")
-		if len(lines) != 1 || lines[0]["records"] != float64(2500) {
+		if len(lines) != 1 || lines[0]["records"] != float64(2500) || lines[0]["views"] != float64(1) {
 			t.Errorf("logged %v", lines)
 		}
 		<-time.After(58 * time.Minute)
