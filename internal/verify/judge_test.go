@@ -200,6 +200,11 @@ func TestJudgeSeesEachFault(t *testing.T) {
 		{"a gap for no more than a replay takes", func(e *verify.Evidence) {
 			e.Witnesses[1].Notes[2].Reason, e.Sights[claimB].Size = "limit", 8<<20
 		}, `late: was told to start over because of "limit", and had missed 1 events`},
+		{"a gap for a view that is kept", func(e *verify.Evidence) {
+			e.Witnesses[1].Notes[2].Reason = "view"
+			e.Witnesses[2].Account, e.Logs["ngo1"] = "ngo1", e.Logs["ngo2"]
+			e.Witnesses[2].Notes = append(e.Witnesses[2].Notes, slices.Repeat([]verify.Note{{Kind: verify.NoteNarrowed, Position: position(7), View: available}}, 49)...)
+		}, `late: was told to start over because of "view", and its account had narrowed 49 feeds`},
 		{"a gap that goes back", func(e *verify.Evidence) { e.Witnesses[1].Notes[2].Position = position(3) }, "late: was told to start over at"},
 		{"what a witness says itself", func(e *verify.Evidence) {
 			e.Witnesses[0].Notes = append(e.Witnesses[0].Notes, verify.Note{Kind: verify.NoteFault, Reason: "heard nonsense"})
@@ -283,6 +288,18 @@ func TestTooMuchToReplay(t *testing.T) {
 		if unfounded := strings.Contains(got, `because of "limit", and had missed 9999 events`); unfounded != (n < 10_000) {
 			t.Errorf("%d events: %s", n, got)
 		}
+	}
+}
+
+// Of an account with so many views not all are kept.
+func TestForgottenView(t *testing.T) {
+	e := evidence()
+	e.Witnesses[1].Notes[2].Reason = "view"
+	w := verify.Testimony{Name: "many", Account: "ngo1", View: available, Notes: slices.Repeat([]verify.Note{{Kind: verify.NoteNarrowed, Position: position(7), View: available}}, 50)}
+	w.Notes = append([]verify.Note{{Kind: verify.NoteBegan, Position: position(7)}}, w.Notes...)
+	e.Witnesses = append(e.Witnesses, w)
+	for _, v := range verify.Judge(e) {
+		t.Error(v)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 const (
 	replayEvents = 10_000
 	replayBytes  = 8 << 20
+	keptViews    = 50 // of an account
 )
 
 // judgeWitnesses compares what each witness wrote down with what it should have
@@ -23,6 +24,14 @@ const (
 func judgeWitnesses(e *Evidence) []string {
 	var v verdict
 	lines := map[string]*timeline{} // by account, for those who hear everything
+	feeds := map[string]int{}       // by account: how often a feed was narrowed
+	for _, w := range e.Witnesses {
+		for _, n := range w.Notes {
+			if n.Kind == NoteNarrowed {
+				feeds[w.Account]++
+			}
+		}
+	}
 	for _, w := range e.Witnesses {
 		log, ok := e.Logs[w.Account]
 		if !ok {
@@ -38,7 +47,7 @@ func judgeWitnesses(e *Evidence) []string {
 			}
 			return lines[w.Account]
 		}
-		for _, f := range check(e, w, line) {
+		for _, f := range check(e, w, feeds[w.Account], line) {
 			v.add("%s: %s", w.Name, f)
 		}
 	}
@@ -137,9 +146,9 @@ func kilometres(lat1, lng1, lat2, lng2 float64) float64 {
 const perWitness = 5
 
 // check walks through the notes of a witness beside what it should have heard, which
-// line makes for a view.
-func check(e *Evidence, w Testimony, line func(*View) *timeline) []string {
-	c := checker{timeline: line(w.View), sights: e.Sights, missed: map[int32]bool{}}
+// line makes for a view. feeds is how often the feeds of its account were narrowed.
+func check(e *Evidence, w Testimony, feeds int, line func(*View) *timeline) []string {
+	c := checker{timeline: line(w.View), feeds: feeds, sights: e.Sights, missed: map[int32]bool{}}
 	for _, n := range w.Notes {
 		switch n.Kind {
 		case NoteBegan:
@@ -185,6 +194,7 @@ type checker struct {
 	next   int32  // index of the event that should come now
 	seen   string // position up to which the witness knows everything
 	missed map[int32]bool
+	feeds  int       // of its account that were narrowed
 	asked  *timeline // of the view that the witness asked for and did not get yet, or nil
 	unsure bool      // which of the two it gets
 	told   []string
@@ -200,7 +210,8 @@ func (c *checker) add(format string, args ...any) {
 }
 
 // startsOver judges that a witness was told to start over. That is honest when the
-// log no longer has what it missed, or it missed too much. Nothing in a run makes a
+// log no longer has what it missed, it missed too much, or its account has had so many
+// views that its own may be forgotten. Nothing in a run makes a
 // position strange to the log that gave it.
 func (c *checker) startsOver(oldest string, n Note) {
 	i := c.after(n.Position)
@@ -217,7 +228,9 @@ func (c *checker) startsOver(oldest string, n Note) {
 		c.add("was told to start over because of \"window\", and the log has everything after %s", c.seen)
 	case n.Reason == "limit" && len(missed) < replayEvents && bytes <= replayBytes:
 		c.add("was told to start over because of \"limit\", and had missed %d events of %d bytes", len(missed), bytes)
-	case n.Reason != "window" && n.Reason != "limit":
+	case n.Reason == "view" && c.feeds < keptViews:
+		c.add("was told to start over because of \"view\", and its account had narrowed %d feeds", c.feeds)
+	case !slices.Contains([]string{"window", "limit", "view"}, n.Reason):
 		c.add("was told to start over because of %q", n.Reason)
 	}
 	c.next, c.seen = i, n.Position
