@@ -28,8 +28,7 @@ import (
 
 const (
 	writeTimeout = 10 * time.Second
-	maxMessage   = 64 << 10  // bytes of one message from a client
-	maxQueued    = 256 << 10 // bytes that wait for one client
+	maxMessage   = 64 << 10 // bytes of one message from a client
 	lingerTime   = time.Second
 )
 
@@ -39,7 +38,7 @@ var (
 )
 
 // plainConn is one plain WebSocket. Its reader goroutine owns it; whoever sends
-// starts a writer if none runs, which ends when the queue is empty.
+// starts a writer if none runs, which ends when nothing waits.
 type plainConn struct {
 	g      *Gateway
 	conn   net.Conn
@@ -52,10 +51,9 @@ type plainConn struct {
 	messages, strikes *rate.Limiter // what the client may send; the reader's own
 
 	mu      sync.Mutex // guards the fields below
-	queue   [][]byte   // frames
-	queued  int        // bytes in the queue or being written
+	backlog backlog
 	writing bool
-	idle    chan struct{} // closed when the queue has been written; nil when nobody waits
+	idle    chan struct{} // closed when the backlog has been written; nil when nobody waits
 	ending  bool          // the close frame is queued: nothing goes after it
 	hurried bool          // the server goes away: what is not taken soon is not waited for
 	reason  engineio.Reason
@@ -267,7 +265,7 @@ func (c *plainConn) deliver(m *fanout.Message, p feed.Passage, shared *forms) {
 // signal implements client.
 func (c *plainConn) signal(s *fanout.Signal) {
 	c.mu.Lock()
-	idle := c.queued == 0
+	idle := c.backlog.bytes == 0
 	c.mu.Unlock()
 	if idle {
 		c.send(ws.MustCompileFrame(ws.NewTextFrame(s.Frame)))
@@ -326,14 +324,14 @@ func (c *plainConn) send(frame []byte) bool {
 	if c.ending {
 		return false
 	}
-	if c.queued > 0 && c.queued+len(frame) > maxQueued {
+	if !c.backlog.add(frame) {
 		c.endLocked(engineio.ReasonSlow)
-		c.queue, c.queued = nil, 0
+		c.backlog.drop()
 		c.g.log.Info("client is too slow", "user_id", c.at.accountID, "door", "plain")
 		_ = c.conn.Close() // ends reader and writer
 		return false
 	}
-	c.pushLocked(frame)
+	c.writeLocked()
 	return true
 }
 
@@ -354,7 +352,8 @@ func (c *plainConn) close(code ws.StatusCode, text string, reason engineio.Reaso
 	}
 	c.endLocked(reason)
 	text = text[:min(len(text), ws.MaxControlFramePayloadSize-2)]
-	c.pushLocked(ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(code, text))))
+	c.backlog.force(ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(code, text))))
+	c.writeLocked()
 	_ = c.conn.SetReadDeadline(time.Now().Add(lingerTime)) // the peer's answer, if it comes
 }
 
@@ -366,22 +365,20 @@ func (c *plainConn) hurry() {
 	_ = c.conn.SetWriteDeadline(time.Now().Add(lingerTime))
 }
 
-func (c *plainConn) pushLocked(frame []byte) {
-	c.queue = append(c.queue, frame)
-	c.queued += len(frame)
+// writeLocked sees to it that what waits is written.
+func (c *plainConn) writeLocked() {
 	if !c.writing {
 		c.writing = true
 		c.g.own.wait.Go(c.write)
 	}
 }
 
-// write writes what is queued, all that waits in one call, until nothing is left.
+// write writes what waits until nothing is left.
 func (c *plainConn) write() {
 	for {
 		c.mu.Lock()
-		frames := c.queue
-		c.queue = nil
-		if len(frames) == 0 {
+		piece := c.backlog.take()
+		if len(piece) == 0 {
 			c.writing = false
 			if c.idle != nil {
 				close(c.idle)
@@ -390,26 +387,39 @@ func (c *plainConn) write() {
 			c.mu.Unlock()
 			return
 		}
-		var err error
-		if !c.hurried {
-			err = c.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-		}
 		c.mu.Unlock()
-		batch := slices.Concat(frames...)
-		if err == nil {
-			_, err = c.conn.Write(batch)
-		}
+		err := c.writePiece(piece)
 		c.mu.Lock()
-		c.queued = max(0, c.queued-len(batch))
+		c.backlog.wrote(piece)
 		if err != nil {
 			c.endLocked(writeReason(err))
-			c.queue, c.queued = nil, 0
+			c.backlog.drop()
 		}
 		c.mu.Unlock()
 		if err != nil {
 			_ = c.conn.Close()
 		}
 	}
+}
+
+// writePiece gives the client writeTimeout for each part of a piece: who reads a
+// snapshot slowly reads.
+func (c *plainConn) writePiece(piece []byte) error {
+	for part := range slices.Chunk(piece, maxPiece) {
+		c.mu.Lock()
+		var err error
+		if !c.hurried {
+			err = c.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		}
+		c.mu.Unlock()
+		if err == nil {
+			_, err = c.conn.Write(part)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeReason is why a connection ends that could not be written to.

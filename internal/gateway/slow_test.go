@@ -35,7 +35,6 @@ func TestSlowReaderIsCut(t *testing.T) {
 				plainToo := n.Plain("", testkit.Bearer(u.Token))
 				testkit.Expect[api.FeedReady](n, plainToo, api.EventFeedReady)
 				// A pipe has no buffer: nothing that slow does not read leaves the node.
-				big := map[string]any{"description": strings.Repeat("<", 2000)} // 12 KB of JSON
 				cutAfter := 0
 				start := time.Now()
 				for i := range 40 {

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,8 +29,7 @@ type eventStream struct {
 	at     place
 
 	mu      sync.Mutex // guards the fields below
-	queue   [][]byte
-	queued  int // bytes in the queue or being written
+	backlog backlog
 	ending  bool
 	over    bool // the request is answered: its connection may serve another
 	hurried bool // the server goes away: what is not taken soon is not waited for
@@ -113,7 +111,7 @@ func (c *eventStream) write(ctx context.Context) error {
 			return err
 		}
 		c.mu.Lock()
-		over := c.ending && len(c.queue) == 0
+		over := c.ending && c.backlog.bytes == 0
 		c.mu.Unlock()
 		if over {
 			return nil
@@ -133,22 +131,20 @@ func (c *eventStream) write(ctx context.Context) error {
 func (c *eventStream) flushed(ctx context.Context) error {
 	for {
 		c.mu.Lock()
-		frames := c.queue
-		c.queue = nil
+		piece := c.backlog.take()
 		var err error
 		if !c.hurried {
 			err = c.rc.SetWriteDeadline(time.Now().Add(writeTimeout))
 		}
 		c.mu.Unlock()
-		if len(frames) == 0 || err != nil {
+		if len(piece) == 0 || err != nil {
 			return err
 		}
-		batch := bytes.Join(frames, nil)
-		if _, err = c.w.Write(batch); err == nil {
+		if _, err = c.w.Write(piece); err == nil {
 			err = c.rc.Flush()
 		}
 		c.mu.Lock()
-		c.queued = max(0, c.queued-len(batch))
+		c.backlog.wrote(piece)
 		c.mu.Unlock()
 		switch {
 		case ctx.Err() != nil:
@@ -183,7 +179,7 @@ func (c *eventStream) deliver(m *fanout.Message, p feed.Passage, shared *forms) 
 // signal implements client.
 func (c *eventStream) signal(s *fanout.Signal) {
 	c.mu.Lock()
-	idle := c.queued == 0
+	idle := c.backlog.bytes == 0
 	c.mu.Unlock()
 	if idle {
 		c.push(event(s.Name, "", s.Data))
@@ -209,13 +205,10 @@ func (c *eventStream) push(frame []byte) {
 		c.mu.Unlock()
 		return
 	}
-	slow := c.queued > 0 && c.queued+len(frame) > maxQueued
+	slow := !c.backlog.add(frame)
 	if slow {
 		c.endLocked(engineio.ReasonSlow)
-		c.queue, c.queued = nil, 0
-	} else {
-		c.queue = append(c.queue, frame)
-		c.queued += len(frame)
+		c.backlog.drop()
 	}
 	c.mu.Unlock()
 	if slow {

@@ -224,7 +224,6 @@ func TestEventStreamOfASlowReader(t *testing.T) {
 		s := stream(t, n, u, "", nil)
 		ready := testkit.Expect[api.FeedReady](n, s, api.EventFeedReady)
 		healthy, _ := n.Watch(u)
-		big := map[string]any{"description": strings.Repeat("<", 2000)} // 12 KB of JSON
 		var ids []string
 		for range 60 {
 			d := n.Donate(donor, big)
