@@ -13,12 +13,13 @@ import (
 	"larder/api"
 	"larder/engineio"
 	"larder/internal/account"
+	"larder/internal/auth"
 	"larder/internal/fanout"
 	"larder/internal/feed"
 	"larder/internal/query"
 )
 
-// client is a live client of our own doors: a plain WebSocket or an event stream.
+// client is a client of our own doors: a plain WebSocket or an event stream.
 type client interface {
 	// place is where it is in the stream.
 	place() *place
@@ -30,7 +31,7 @@ type client interface {
 	signal(s *fanout.Signal)
 	// flushed waits until what is queued has been written.
 	flushed(ctx context.Context) error
-	bearer // end tells why and closes
+	bearer // end tells why in place of what waits, and closes
 	// goAway closes because the server stops, hurry bounds what is still being
 	// written, cut does not wait for it.
 	goAway()
@@ -38,11 +39,10 @@ type client interface {
 	cut()
 }
 
-// place is where a client is in the stream. The goroutine that serves the client
-// sets it before the client is live; later it is set only inside fanout.Enter,
-// while the client is not live.
+// place is who a client is, set once by enroll, and where it is in the stream, set by
+// the goroutine that serves it, inside fanout.Enter, while it is not live.
 type place struct {
-	accountID string
+	accountID string       // empty: it has not shown who it is
 	role      account.Role // it is expelled when that changes
 	ticket    *ticket
 	view      feed.View
@@ -107,6 +107,19 @@ func (d *door) known(stranger string) {
 	}
 }
 
+// enroll notes who a client is. From then on what happens to the account reaches it,
+// live or not.
+func (d *door) enroll(c client, id auth.Identity, view feed.View) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	*c.place() = place{accountID: id.Account.ID, role: id.Account.Role, ticket: newTicket(id), view: view}
+}
+
+// of are the clients of an account.
+func (d *door) of(accountID string) []client {
+	return d.clients(d.all, func(c client) bool { return c.place().accountID == accountID })
+}
+
 func (d *door) join(c client) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -157,7 +170,7 @@ func (d *door) signal(s *fanout.Signal) {
 }
 
 func (d *door) expel(accountID string, why error, reason engineio.Reason) {
-	for _, c := range d.clients(d.live, func(c client) bool { return c.place().accountID == accountID }) {
+	for _, c := range d.of(accountID) {
 		c.end(why, reason)
 	}
 }

@@ -146,7 +146,7 @@ func (e *expiry) renew(t *ticket, id auth.Identity) bool {
 		return false
 	}
 	t.mu.Lock()
-	t.actor, t.issued = id.Account.Actor(), id.IssuedAt
+	t.issued = id.IssuedAt
 	t.mu.Unlock()
 	t.expires, t.warned = id.ExpiresAt.UnixMilli(), false
 	heap.Fix(&e.queue, int(t.index-1))

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"larder/api"
 	"larder/internal/account"
@@ -66,17 +67,33 @@ func commaList(text string) []string {
 // errGap is a position that went out of the window while the replay ran.
 var errGap = fmt.Errorf("%w: replay was overtaken by retention", store.ErrUnavailable)
 
-// follow lets an identified client of our own doors into the stream: feed.ready,
-// then what was missed after a position, then live (P-34).
-func (g *Gateway) follow(ctx context.Context, c client, id auth.Identity, w wish) error {
-	user := api.FeedUser{ID: id.Account.ID, Role: string(id.Account.Role)}
+// enter lets an identified client of our own doors into the stream. What happens to
+// its account reaches it from the beginning on, not only when it is live, and the
+// account is looked up again after that: so no change falls in between (P-4).
+func (g *Gateway) enter(ctx context.Context, c client, id auth.Identity, w wish) error {
+	g.own.enroll(c, id, w.view)
+	if !g.recheck(ctx, c.place().ticket, c) {
+		return errClosed
+	}
+	if err := g.follow(ctx, c, w.after); err != nil {
+		return err
+	}
+	for _, s := range g.trips.of(id.Account.ID, time.Now()) {
+		c.tell(s.Name, "", s.Data)
+	}
+	return nil
+}
+
+// follow tells feed.ready, then what was missed after a position, and goes live
+// (P-34).
+func (g *Gateway) follow(ctx context.Context, c client, position string) error {
 	p := c.place()
-	p.accountID, p.role, p.view = id.Account.ID, id.Account.Role, w.view
-	if w.after == "" {
+	user := api.FeedUser{ID: p.accountID, Role: string(p.role)}
+	if position == "" {
 		g.beginNow(c, api.FeedReady{User: user})
 		return nil
 	}
-	after, err := eventlog.ParsePosition(w.after)
+	after, err := eventlog.ParsePosition(position)
 	if err != nil {
 		g.beginNow(c, api.FeedReady{User: user, Reason: query.ReasonPosition})
 		return nil
@@ -95,7 +112,7 @@ func (g *Gateway) follow(ctx context.Context, c client, id auth.Identity, w wish
 			g.beginNow(c, api.FeedReady{User: user, Reason: page.Gap})
 			return nil
 		case !told:
-			g.tellAt(c, w.after, api.EventFeedReady, api.FeedReady{Position: w.after, Recovered: true, User: user})
+			g.welcome(c, api.FeedReady{Position: position, Recovered: true, User: user})
 			told = true
 			continue // the ring may have it all
 		}
@@ -117,10 +134,17 @@ func (g *Gateway) follow(ctx context.Context, c client, id auth.Identity, w wish
 func (g *Gateway) beginNow(c client, ready api.FeedReady) {
 	g.fan.Enter(func(pos eventlog.Position) {
 		ready.Position = pos.String()
-		g.tellAt(c, ready.Position, api.EventFeedReady, ready)
+		g.welcome(c, ready)
 		c.place().after = pos.Seq
 		g.own.join(c)
 	})
+}
+
+// welcome tells feed.ready, which comes first. From then on the end of its token
+// reaches the client.
+func (g *Gateway) welcome(c client, ready api.FeedReady) {
+	g.tellAt(c, ready.Position, api.EventFeedReady, ready)
+	g.expiry.add(c.place().ticket, c)
 }
 
 // nearby is how many bytes of messages a client is given at once when it goes

@@ -264,6 +264,15 @@ func (g *Gateway) exception(pattern string, data json.RawMessage, err error) api
 	return ex
 }
 
+// refusal is what an exception says to a client that may not be here.
+func (g *Gateway) refusal(why error) json.RawMessage {
+	data, err := json.Marshal(g.exception(api.EventAuth, nil, why))
+	if err != nil {
+		g.log.Error("event can't be encoded", "event", api.EventException, "err", err)
+	}
+	return data
+}
+
 // emit sends one socket something that is its own.
 func (g *Gateway) emit(s *socketio.Socket, name string, payload any) { g.emitAt(s, "", name, payload) }
 

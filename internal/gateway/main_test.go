@@ -82,6 +82,17 @@ var doors = map[string]func(ctx context.Context, n *testkit.Node, u *testkit.Use
 	},
 }
 
+// ownDoors opens the doors that take a position and a view in the request.
+var ownDoors = map[string]func(t *testing.T, n *testkit.Node, u *testkit.User, query string) interface{ Next() (testkit.Event, error) }{
+	"plain": func(_ *testing.T, n *testkit.Node, u *testkit.User, query string) interface{ Next() (testkit.Event, error) } {
+		return n.Plain(query, testkit.Bearer(u.Token))
+	},
+	"events": func(t *testing.T, n *testkit.Node, u *testkit.User, query string) interface{ Next() (testkit.Event, error) } {
+		t.Helper()
+		return stream(t, n, u, query, nil)
+	},
+}
+
 // eachDoor runs a test in a bubble for each way in.
 func eachDoor(t *testing.T, f func(t *testing.T, n *testkit.Node, open func(*testkit.User) (door, api.FeedReady))) {
 	for name, try := range doors {

@@ -113,17 +113,8 @@ func plainToken(r *http.Request) (token, subprotocol string) {
 func (c *plainConn) turnAway(err error) {
 	defer c.conn.Close()
 	e, _ := problem.From(err)
-	data, err := json.Marshal(c.g.exception(api.EventAuth, nil, err))
-	if err != nil {
-		return
-	}
-	body, err := json.Marshal(api.Frame{Event: api.EventException, Data: data})
-	if err != nil {
-		return
-	}
 	_ = c.conn.SetDeadline(time.Now().Add(lingerTime))
-	_, err = c.conn.Write(slices.Concat(ws.MustCompileFrame(ws.NewTextFrame(body)),
-		ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(closeCode(e), string(e.Code))))))
+	_, err = c.conn.Write(slices.Concat(c.refusal(err), closeFrame(closeCode(e), string(e.Code))))
 	if err == nil { // unread data would make the kernel reset the connection under it
 		_, _ = io.Copy(io.Discard, io.LimitReader(c.conn, maxMessage))
 	}
@@ -224,7 +215,7 @@ func (c *plainConn) answer(ctx context.Context, id auth.Identity, msg []byte) {
 			c.except(f, api.NewError(http.StatusBadRequest, api.CodeBadRequest, "auth.refresh takes {token}"))
 			return
 		}
-		until, err := c.g.refresh(ctx, c.at.ticket, c, req)
+		until, err := c.g.refresh(ctx, c.at.ticket, req)
 		if err != nil {
 			c.except(f, err)
 			return
@@ -270,8 +261,26 @@ func (c *plainConn) refuse(err error) {
 // end implements bearer and client.
 func (c *plainConn) end(why error, reason engineio.Reason) {
 	e, _ := problem.From(why)
-	c.g.tell(c, api.EventException, c.g.exception(api.EventAuth, nil, why))
-	c.close(closeCode(e), string(e.Code), reason)
+	word := c.refusal(why)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending {
+		return
+	}
+	c.backlog.drop() // it is no longer for this client
+	c.backlog.force(word)
+	c.closeLocked(closeCode(e), string(e.Code), reason)
+	c.hurryLocked()
+}
+
+// refusal is the frame that tells why.
+func (c *plainConn) refusal(why error) []byte {
+	body, err := json.Marshal(api.Frame{Event: api.EventException, Data: c.g.refusal(why)})
+	if err != nil {
+		c.g.log.Error("frame can't be encoded", "event", api.EventException, "err", err)
+		return nil
+	}
+	return ws.MustCompileFrame(ws.NewTextFrame(body))
 }
 
 func closeCode(e *api.Error) ws.StatusCode {

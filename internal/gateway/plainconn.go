@@ -55,7 +55,7 @@ type plainConn struct {
 	writing bool
 	idle    chan struct{} // closed when the backlog has been written; nil when nobody waits
 	ending  bool          // the close frame is queued: nothing goes after it
-	hurried bool          // the server goes away: what is not taken soon is not waited for
+	hurried bool          // what is not taken soon is not waited for
 	reason  engineio.Reason
 }
 
@@ -83,14 +83,8 @@ func (c *plainConn) serve(ctx context.Context, token, stranger string, want wish
 		c.finish()
 		return
 	}
-	c.at.accountID, c.at.ticket = id.Account.ID, newTicket(id)
-	c.g.present.enter(c.g.log, c.at.accountID, "plain", string(engineio.WebSocket))
-	if err := c.g.follow(ctx, c, id, want); err == nil {
-		c.g.expiry.add(c.at.ticket, c)
-		for _, s := range c.g.trips.of(c.at.accountID, time.Now()) {
-			c.tell(s.Name, "", s.Data)
-		}
-		c.g.recheck(ctx, c.at.ticket, c)
+	c.g.present.enter(c.g.log, id.Account.ID, "plain", string(engineio.WebSocket))
+	if err := c.g.enter(ctx, c, id, want); err == nil {
 		c.messages, c.strikes = rate.NewLimiter(messageRate, messageBurst), rate.NewLimiter(strikeRate, strikeBurst)
 		c.closeFor(c.listen(func(msg []byte) {
 			if c.spend(msg) {
@@ -297,7 +291,6 @@ func (c *plainConn) narrow(ctx context.Context, f api.Frame, req api.FeedSubscri
 	if errors.Is(err, errOvertaken) {
 		c.goAway()
 	}
-	c.g.recheck(ctx, c.at.ticket, c) // what happened to the account meanwhile was told to those who were live
 	return err
 }
 
@@ -347,20 +340,31 @@ func (c *plainConn) endLocked(reason engineio.Reason) {
 func (c *plainConn) close(code ws.StatusCode, text string, reason engineio.Reason) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ending {
-		return
+	if !c.ending {
+		c.closeLocked(code, text, reason)
 	}
+}
+
+func (c *plainConn) closeLocked(code ws.StatusCode, text string, reason engineio.Reason) {
 	c.endLocked(reason)
-	text = text[:min(len(text), ws.MaxControlFramePayloadSize-2)]
-	c.backlog.force(ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(code, text))))
+	c.backlog.force(closeFrame(code, text))
 	c.writeLocked()
 	_ = c.conn.SetReadDeadline(time.Now().Add(lingerTime)) // the peer's answer, if it comes
+}
+
+func closeFrame(code ws.StatusCode, text string) []byte {
+	text = text[:min(len(text), ws.MaxControlFramePayloadSize-2)]
+	return ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(code, text)))
 }
 
 // hurry bounds what is still being written by lingerTime.
 func (c *plainConn) hurry() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.hurryLocked()
+}
+
+func (c *plainConn) hurryLocked() {
 	c.hurried = true
 	_ = c.conn.SetWriteDeadline(time.Now().Add(lingerTime))
 }

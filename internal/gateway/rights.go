@@ -70,15 +70,15 @@ func (g *Gateway) adjust(r eventlog.Record) {
 			}
 		}
 	}
-	for _, c := range g.own.clients(g.own.live, func(c client) bool { return c.place().accountID == r.Subject }) {
+	for _, c := range g.own.of(r.Subject) {
 		c.place().ticket.setActor(a)
 	}
 }
 
 // recheck looks whether the account behind a ticket lost its right to it while it
 // was let in: what was told then was told to those who were in already. Who can't
-// be looked up is not kept (P-4).
-func (g *Gateway) recheck(ctx context.Context, t *ticket, holder bearer) {
+// be looked up is not kept (P-4). It reports whether the connection stays.
+func (g *Gateway) recheck(ctx context.Context, t *ticket, holder bearer) bool {
 	ctx, done := detached(ctx)
 	defer done()
 	was := t.who()
@@ -89,16 +89,18 @@ func (g *Gateway) recheck(ctx context.Context, t *ticket, holder bearer) {
 			reason = reasonSuspended
 		}
 		holder.end(err, reason)
+		return false
 	case a.Role != was.Role:
 		holder.end(errRoleChanged, reasonRole)
-	default:
-		t.setActor(a.Actor())
+		return false
 	}
+	t.setActor(a.Actor())
+	return true
 }
 
 // refresh takes a fresh token of the same account (P-24). One that is refused
 // leaves the connection as it was.
-func (g *Gateway) refresh(ctx context.Context, t *ticket, holder bearer, req api.AuthRefresh) (api.AuthExpiring, error) {
+func (g *Gateway) refresh(ctx context.Context, t *ticket, req api.AuthRefresh) (api.AuthExpiring, error) {
 	ctx, done := detached(ctx)
 	defer done()
 	id, err := g.auth.Authenticate(ctx, req.Token)
@@ -108,16 +110,15 @@ func (g *Gateway) refresh(ctx context.Context, t *ticket, holder bearer, req api
 	if id.Account.ID != t.who().ID {
 		return api.AuthExpiring{}, fmt.Errorf("%w: it is of another account", auth.ErrTokenInvalid)
 	}
-	if !g.expiry.renew(t, id) {
+	if !g.expiry.renew(t, id) { // what happens to the account is told to the connection anyway
 		return api.AuthExpiring{}, auth.ErrTokenExpired
 	}
-	g.recheck(ctx, t, holder)
 	return api.AuthExpiring{ExpiresAt: api.At(id.ExpiresAt)}, nil
 }
 
 // refreshed is refresh for a Socket.IO client.
 func (g *Gateway) refreshed(ctx context.Context, s *socketio.Socket, req api.AuthRefresh) (api.AuthExpiring, error) {
-	return g.refresh(ctx, ticketOf(s), socketBearer{s}, req)
+	return g.refresh(ctx, ticketOf(s), req)
 }
 
 // ticketOf is what a socket was let in with, or nil.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -32,7 +31,7 @@ type eventStream struct {
 	backlog backlog
 	ending  bool
 	over    bool // the request is answered: its connection may serve another
-	hurried bool // the server goes away: what is not taken soon is not waited for
+	hurried bool // what is not taken soon is not waited for
 	reason  engineio.Reason
 }
 
@@ -73,29 +72,15 @@ func (g *Gateway) ServeEventStream(w http.ResponseWriter, r *http.Request) error
 }
 
 func (c *eventStream) serve(ctx context.Context, id auth.Identity, want wish) {
-	c.at.ticket = newTicket(id)
 	c.g.present.enter(c.g.log, id.Account.ID, "events", "http")
-	err := c.g.follow(ctx, c, id, want)
-	if err == nil {
-		c.g.expiry.add(c.at.ticket, c)
-		defer c.g.expiry.remove(c.at.ticket)
-		for _, s := range c.g.trips.of(id.Account.ID, time.Now()) {
-			c.tell(s.Name, "", s.Data)
-		}
-		c.g.recheck(ctx, c.at.ticket, c)
-		err = c.write(ctx)
-	} else if !errors.Is(err, errClosed) && ctx.Err() == nil {
+	if err := c.g.enter(ctx, c, id, want); err != nil && !errors.Is(err, errClosed) && ctx.Err() == nil {
 		c.end(err, engineio.ReasonForcedClose)
-		err = c.flushed(ctx)
 	}
+	c.write(ctx)
+	c.g.expiry.remove(c.at.ticket)
 	c.mu.Lock()
-	if c.reason == "" {
-		c.reason = engineio.ReasonTransportClose
-		if err != nil && ctx.Err() == nil {
-			c.reason = writeReason(err)
-		}
-	}
-	c.ending, c.over = true, true
+	c.endLocked(engineio.ReasonTransportClose)
+	c.over = true
 	reason := c.reason
 	c.mu.Unlock()
 	c.g.present.leave(c.g.log, id.Account.ID, "events", string(reason))
@@ -103,55 +88,73 @@ func (c *eventStream) serve(ctx context.Context, id auth.Identity, want wish) {
 
 // write writes what is queued, and a comment when it was quiet for a while, until
 // the end.
-func (c *eventStream) write(ctx context.Context) error {
+func (c *eventStream) write(ctx context.Context) {
 	quiet := time.NewTimer(plainPing)
 	defer quiet.Stop()
 	for {
-		if err := c.flushed(ctx); err != nil {
-			return err
+		if c.flush(ctx) != nil {
+			return
 		}
 		c.mu.Lock()
 		over := c.ending && c.backlog.bytes == 0
 		c.mu.Unlock()
 		if over {
-			return nil
+			return
 		}
 		quiet.Reset(plainPing)
 		select {
 		case <-c.wake:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return
 		case <-quiet.C:
 			c.push([]byte(": still here\n\n"))
 		}
 	}
 }
 
-// flushed writes what is queued. It is called by the owner.
+// flushed implements client. It is called by the owner.
 func (c *eventStream) flushed(ctx context.Context) error {
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending {
+		return errClosed
+	}
+	return nil
+}
+
+// flush writes what is queued. When it fails nobody is left to be told.
+func (c *eventStream) flush(ctx context.Context) error {
 	for {
 		c.mu.Lock()
 		piece := c.backlog.take()
 		var err error
-		if !c.hurried {
+		if len(piece) > 0 && !c.hurried {
 			err = c.rc.SetWriteDeadline(time.Now().Add(writeTimeout))
 		}
 		c.mu.Unlock()
-		if len(piece) == 0 || err != nil {
-			return err
+		if len(piece) == 0 {
+			return nil
 		}
-		if _, err = c.w.Write(piece); err == nil {
+		if err == nil {
+			_, err = c.w.Write(piece)
+		}
+		if err == nil {
 			err = c.rc.Flush()
 		}
 		c.mu.Lock()
 		c.backlog.wrote(piece)
+		if err != nil && ctx.Err() == nil {
+			c.endLocked(writeReason(err))
+			c.backlog.drop()
+		}
 		c.mu.Unlock()
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return context.Cause(ctx)
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return err
-		case err != nil:
+		}
+		if err != nil {
 			return fmt.Errorf("%w: %w", errClosed, err)
 		}
 	}
@@ -245,8 +248,16 @@ func (c *eventStream) finish(reason engineio.Reason) {
 
 // end implements bearer and client.
 func (c *eventStream) end(why error, reason engineio.Reason) {
-	c.g.tell(c, api.EventException, c.g.exception(api.EventAuth, nil, why))
-	c.finish(reason)
+	word := event(api.EventException, "", c.g.refusal(why))
+	c.mu.Lock()
+	if !c.ending {
+		c.endLocked(reason)
+		c.backlog.drop() // it is no longer for this client
+		c.backlog.force(word)
+		c.hurryLocked()
+	}
+	c.mu.Unlock()
+	c.nudge()
 }
 
 func (c *eventStream) goAway() { c.finish(engineio.ReasonShutdown) }
@@ -254,11 +265,14 @@ func (c *eventStream) goAway() { c.finish(engineio.ReasonShutdown) }
 func (c *eventStream) hurry() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over {
-		return
+	c.hurryLocked()
+}
+
+func (c *eventStream) hurryLocked() {
+	if !c.over {
+		c.hurried = true
+		_ = c.rc.SetWriteDeadline(time.Now().Add(lingerTime))
 	}
-	c.hurried = true
-	_ = c.rc.SetWriteDeadline(time.Now().Add(lingerTime))
 }
 
 func (c *eventStream) cut() {

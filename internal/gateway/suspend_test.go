@@ -3,7 +3,9 @@ package gateway_test
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -124,28 +126,155 @@ func prepare(t *testing.T, n *testkit.Node, u *testkit.User, plainOne bool) func
 	}
 }
 
-// A plain WebSocket that still replays is closed as well.
-func TestSuspensionDuringAReplay(t *testing.T) {
-	bubble(t, func(t *testing.T, n *testkit.Node) {
-		admin, u, donor := n.User(account.Admin), n.User(account.NGO), n.User(account.Donor)
-		ready := testkit.Must[api.FeedResumed](n, n.Get("/events", u.Token), 200)
-		for range 5 {
-			n.Donate(donor, nil)
+// Who still replays, and reads slowly, hears no more within a second of what ends his
+// right to it, but why: P-4, P-18.
+func TestRightsEndDuringAReplay(t *testing.T) {
+	const life, grace = 4 * time.Second, 25 * time.Second
+	for name, tc := range map[string]struct {
+		end  func(t *testing.T, n *testkit.Node, u *testkit.User) error
+		code api.Code
+	}{
+		"suspended": {func(t *testing.T, n *testkit.Node, u *testkit.User) error {
+			toggle(n, n.User(account.Admin), u)
+			return nil
+		}, api.CodeAccountSuspended},
+		"another role": {func(t *testing.T, n *testkit.Node, u *testkit.User) error {
+			_, err := beside(t, n).SetRole(t.Context(), u.Email, account.Donor)
+			return err
+		}, api.CodeWrongRole},
+		"logged out": {func(t *testing.T, n *testkit.Node, u *testkit.User) error {
+			_, err := beside(t, n).LogOut(t.Context(), u.Email)
+			return err
+		}, api.CodeTokenInvalid},
+		"the token's time": {func(*testing.T, *testkit.Node, *testkit.User) error {
+			<-time.After(life + grace - 2*time.Second)
+			return nil
+		}, api.CodeTokenExpired},
+	} {
+		for door, open := range ownDoors {
+			t.Run(name+", "+door, func(t *testing.T) {
+				bubble(t, func(t *testing.T, n *testkit.Node) {
+					u, donor := n.User(account.NGO), n.User(account.Donor)
+					after := testkit.Must[api.FeedResumed](n, n.Get("/events", u.Token), 200).Position
+					list(n, donor, 60) // more than one page, of which nothing leaves the node unread
+					if tc.code == api.CodeTokenExpired {
+						u = short(t, n, u, life)
+					}
+					c := open(t, n, u, "?after="+after)
+					<-time.After(2 * time.Second)
+					testkit.Expect[api.FeedReady](n, c, api.EventFeedReady)
+					for range 3 {
+						if _, err := c.Next(); err != nil {
+							t.Fatal(err)
+						}
+					}
+					done := make(chan error)
+					go func() { done <- tc.end(t, n, u) }()
+					var err error
+					for waits := true; waits; {
+						select {
+						case err = <-done:
+							waits = false
+						case <-time.After(800 * time.Millisecond):
+							_, err = c.Next()
+						}
+						if err != nil {
+							t.Fatal(err)
+						}
+					}
+					at := time.Now()
+					n.Donate(donor, map[string]any{"name": lastOne})
+					for {
+						e, err := c.Next()
+						if err != nil || time.Since(at) > time.Minute {
+							t.Fatalf("no word of the end: %v", err)
+						}
+						<-time.After(100 * time.Millisecond)
+						if strings.Contains(string(e.Data), lastOne) {
+							t.Errorf("heard %s", e.Data)
+						}
+						var ex api.Exception
+						if e.Name == api.EventException && json.Unmarshal(e.Data, &ex) == nil {
+							if ex.Code != tc.code {
+								t.Errorf("got %+v, want %s", ex, tc.code)
+							}
+							break
+						}
+					}
+					if d := time.Since(at); d > 1500*time.Millisecond { // of which the operator's word takes 500
+						t.Errorf("told after %v", d)
+					}
+					if e, err := c.Next(); err == nil {
+						t.Errorf("then came %s", e.Name)
+					}
+				})
+			})
 		}
-		p := n.Plain("?after="+ready.Position, testkit.Bearer(u.Token)) // a pipe: its writes wait for us
-		<-time.After(time.Second)
-		toggle(n, admin, u)
-		<-time.After(time.Second)
-		for {
-			f, err := p.Frame()
+	}
+}
+
+// Who stops reading in a replay does not hold what he may no longer hear: P-4.
+func TestSuspensionOfWhoDoesNotRead(t *testing.T) {
+	for door, open := range ownDoors {
+		t.Run(door, func(t *testing.T) {
+			bubble(t, func(t *testing.T, n *testkit.Node) {
+				u, donor := n.User(account.NGO), n.User(account.Donor)
+				after := testkit.Must[api.FeedResumed](n, n.Get("/events", u.Token), 200).Position
+				list(n, donor, 60)
+				testkit.Expect[api.FeedReady](n, open(t, n, u, "?after="+after), api.EventFeedReady)
+				toggle(n, n.User(account.Admin), u)
+				<-time.After(3 * time.Second)
+				if l := n.Logs.Lines("client disconnected"); len(l) != 1 || l[0]["reason"] != "account suspended" {
+					t.Errorf("logged %v", l)
+				}
+			})
+		})
+	}
+}
+
+// A suspension that falls between the look at the account and the stream, when nobody
+// is there whom it could be told, closes the connection as well: P-4.
+func TestSuspensionWhileAClientIsLetIn(t *testing.T) {
+	for name, join := range map[string]func(t *testing.T, n *testkit.Node, u *testkit.User){
+		"plain": func(t *testing.T, n *testkit.Node, u *testkit.User) {
+			wantRefused(t, n, n.Plain("", testkit.Bearer(u.Token)), api.CodeAccountSuspended, 1008)
+		},
+		"events": func(t *testing.T, n *testkit.Node, u *testkit.User) {
+			s := stream(t, n, u, "", nil)
+			if ex := testkit.Expect[api.Exception](n, s, api.EventException); ex.Code != api.CodeAccountSuspended {
+				t.Errorf("got %+v", ex)
+			}
+			if _, err := s.Next(); err != io.EOF {
+				t.Errorf("then %v, want the end", err)
+			}
+		},
+		"socket.io": func(t *testing.T, n *testkit.Node, u *testkit.User) {
+			s, err := n.Open(t.Context(), nil)
 			if err != nil {
-				t.Fatalf("ended without a word: %v", err)
+				t.Fatal(err)
 			}
-			var ex api.Exception
-			if f.Event == api.EventException && json.Unmarshal(f.Data, &ex) == nil && ex.Code == api.CodeAccountSuspended {
-				break
+			defer s.Abort()
+			if err := s.Join("/donations", map[string]string{"token": u.Token}); err != nil {
+				t.Fatal(err)
 			}
-		}
-		wantClosed(t, p, 1008)
-	})
+			start := time.Now()
+			wantClosed(t, s, 1000)
+			if d := time.Since(start); d > 2*time.Second {
+				t.Errorf("closed after %v", d)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, n *testkit.Node) {
+				u, c := short(t, n, n.User(account.Donor), 2*time.Minute), beside(t, n)
+				n.Logs.When("client connected", func() {
+					if _, err := c.SetActive(t.Context(), u.Email, false); err != nil {
+						t.Error(err)
+					}
+					<-time.After(time.Second) // the node hears of it
+				})
+				join(t, n, u)
+			})
+		})
+	}
 }

@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -12,8 +13,9 @@ import (
 
 // Logs keeps what was logged to it. It may be used from many goroutines.
 type Logs struct {
-	mu   sync.Mutex // guards text
+	mu   sync.Mutex // guards text and when
 	text bytes.Buffer
+	when map[string]func()
 	tee  io.Writer
 }
 
@@ -39,8 +41,45 @@ func (l *Logs) Write(p []byte) (int, error) {
 
 // Handler returns a handler that logs everything as JSON.
 func (l *Logs) Handler() slog.Handler {
-	return slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})
+	return handler{slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}), l}
 }
+
+// When has f called before a message is logged the next time, by the goroutine that
+// logs it: a test holds it there while something else happens.
+func (l *Logs) When(message string, f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.when == nil {
+		l.when = map[string]func(){}
+	}
+	l.when[message] = f
+}
+
+// handler is that of Logs. Nothing is locked while it calls what When was given.
+type handler struct {
+	slog.Handler
+	l *Logs
+}
+
+// Handle implements slog.Handler.
+func (h handler) Handle(ctx context.Context, r slog.Record) error {
+	h.l.mu.Lock()
+	f := h.l.when[r.Message]
+	delete(h.l.when, r.Message)
+	h.l.mu.Unlock()
+	if f != nil {
+		f()
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return handler{h.Handler.WithAttrs(attrs), h.l}
+}
+
+// WithGroup implements slog.Handler.
+func (h handler) WithGroup(name string) slog.Handler { return handler{h.Handler.WithGroup(name), h.l} }
 
 // String is everything that was logged.
 func (l *Logs) String() string {
