@@ -98,23 +98,24 @@ func (g *Gateway) follow(ctx context.Context, c client, position string) error {
 		g.beginNow(c, api.FeedReady{User: user, Reason: query.ReasonPosition})
 		return nil
 	}
-	for told := false; ; {
-		if told && g.catchUp(c, after) {
+	ready := &api.FeedReady{Position: position, Recovered: true, User: user} // nil when it was told
+	for {
+		if g.catchUp(c, after, ready) {
 			return nil
 		}
 		page, err := g.queries.Events(ctx, p.viewer(), after, 0)
 		switch {
 		case err != nil:
 			return err
-		case page.Gap != "" && told:
+		case page.Gap != "" && ready == nil:
 			return errGap
 		case page.Gap != "":
 			g.beginNow(c, api.FeedReady{User: user, Reason: page.Gap})
 			return nil
-		case !told:
-			g.welcome(c, api.FeedReady{Position: position, Recovered: true, User: user})
-			told = true
-			continue // the ring may have it all
+		}
+		if ready != nil {
+			g.welcome(c, *ready)
+			ready = nil
 		}
 		for _, r := range page.Records {
 			name, data, err := feed.Tell(r.Record, r.Passage)
@@ -151,16 +152,19 @@ func (g *Gateway) welcome(c client, ready api.FeedReady) {
 // live: few enough to fit into its queue. More are read from the log in pages.
 const nearby = maxQueued / 4
 
-// catchUp goes live after a position, if the ring has what little is missing.
-// Otherwise there is more to read from the log first.
-func (g *Gateway) catchUp(c client, after eventlog.Position) (live bool) {
+// catchUp goes live after a position, if the ring has what little is missing; ready
+// is told first. Otherwise there is more to read from the log. Without ready the log
+// is where the position comes from.
+func (g *Gateway) catchUp(c client, after eventlog.Position, ready *api.FeedReady) (live bool) {
 	p := c.place()
-	g.fan.Enter(func(pos eventlog.Position) {
-		if live = pos.Seq <= after.Seq; live { // the log was read beyond what this node has delivered so far
-			p.after = after.Seq
-			g.own.join(c)
-		}
-	})
+	if ready == nil {
+		g.fan.Enter(func(pos eventlog.Position) {
+			if live = pos.Seq <= after.Seq; live { // it was read beyond what this node has delivered so far
+				p.after = after.Seq
+				g.own.join(c)
+			}
+		})
+	}
 	if live {
 		return true
 	}
@@ -173,6 +177,9 @@ func (g *Gateway) catchUp(c client, after eventlog.Position) (live bool) {
 		}
 		if live = bytes <= nearby; !live {
 			return
+		}
+		if ready != nil {
+			g.welcome(c, *ready)
 		}
 		for _, m := range missed {
 			if passage := p.passage(m); passage != feed.Outside {

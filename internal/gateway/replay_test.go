@@ -1,0 +1,81 @@
+package gateway_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"larder/api"
+	"larder/internal/account"
+	"larder/internal/store"
+	"larder/internal/testkit"
+)
+
+// prune empties the log, as retention does.
+func prune(n *testkit.Node) {
+	n.Update(func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.Prune(ctx, time.Now().Add(time.Hour), 100_000)
+		return err
+	})
+}
+
+// Who comes back soon is served from memory alone: ADR 0010. Here the log would say
+// that it has lost what was missed.
+func TestReplayFromTheRing(t *testing.T) {
+	for door, open := range ownDoors {
+		t.Run(door, func(t *testing.T) {
+			bubble(t, func(t *testing.T, n *testkit.Node) {
+				u, donor := n.User(account.Admin), n.User(account.Donor)
+				after := testkit.Must[api.FeedResumed](n, n.Get("/events", u.Token), 200).Position
+				missed := n.Donate(donor, nil)
+				synctest.Wait()
+				prune(n)
+				c := open(t, n, u, "?after="+after)
+				if r := testkit.Expect[api.FeedReady](n, c, api.EventFeedReady); !r.Recovered || r.Position != after {
+					t.Errorf("feed.ready: %+v", r)
+				}
+				live := n.Donate(donor, nil)
+				for _, d := range []api.Donation{missed, live} {
+					if got := testkit.Expect[api.DonationCreated](n, c, api.EventDonationCreated); got.ID != d.ID {
+						t.Errorf("heard %s, want %s", got.ID, d.ID)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A replay that the retention of the log overtakes ends with a reason, never with a
+// hole: P-34.
+func TestReplayThatIsOvertaken(t *testing.T) {
+	for door, open := range ownDoors {
+		t.Run(door, func(t *testing.T) {
+			bubble(t, func(t *testing.T, n *testkit.Node) {
+				u, donor := n.User(account.Admin), n.User(account.Donor)
+				after := testkit.Must[api.FeedResumed](n, n.Get("/events", u.Token), 200).Position
+				list(n, donor, 60)
+				c := open(t, n, u, "?after="+after)
+				testkit.Expect[api.FeedReady](n, c, api.EventFeedReady)
+				prune(n)
+				for heard := 0; ; heard++ {
+					e, err := c.Next()
+					if err != nil {
+						t.Fatalf("ended without a word: %v", err)
+					}
+					var ex api.Exception
+					if e.Name == api.EventException && json.Unmarshal(e.Data, &ex) == nil {
+						if ex.Code != api.CodeUnavailable || heard == 0 || heard >= 60 {
+							t.Errorf("after %d events: %+v", heard, ex)
+						}
+						break
+					}
+					if e.Name != api.EventDonationCreated {
+						t.Fatalf("after %d events: got %s %s", heard, e.Name, e.Data)
+					}
+				}
+			})
+		})
+	}
+}
