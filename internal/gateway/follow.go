@@ -220,9 +220,6 @@ func (g *Gateway) narrow(ctx context.Context, l listener, view, old feed.View, s
 	if err == nil {
 		err = g.fan.Reach(ctx, snap.Position)
 	}
-	if err == nil && snap.Position.Epoch != from.Epoch {
-		err = errGap
-	}
 	if err == nil { // last, so that what is kept is what is heard
 		if err = save(ctx); errors.Is(err, store.ErrUnavailable) {
 			err = fmt.Errorf("%w: %w", errUnsure, err)
