@@ -11,6 +11,8 @@ import (
 
 	"larder/api"
 	"larder/internal/account"
+	"larder/internal/eventlog"
+	"larder/internal/store"
 	"larder/internal/testkit"
 	"larder/internal/testkit/wire"
 )
@@ -117,6 +119,44 @@ func TestSnapshotReadSlowly(t *testing.T) {
 		snapshotOf(t, n, p, 60)
 		if d := time.Since(start); d < 20*time.Second {
 			t.Errorf("read in %v: the test shows little", d)
+		}
+	})
+}
+
+// What was the account's own before the snapshot comes before it, for the snapshot
+// does not show it: P-23. The node hears of what is written beside it only a while
+// after the client has asked.
+func TestWhatASnapshotDoesNotShow(t *testing.T) {
+	eachDoor(t, func(t *testing.T, n *testkit.Node, open func(*testkit.User) (door, api.FeedReady)) {
+		u := n.User(account.Admin)
+		d, _ := open(u)
+		n.Update(func(ctx context.Context, tx *store.Tx) error {
+			_, err := tx.Append(ctx, eventlog.Draft{Type: "x", Audience: eventlog.Audience{Users: []string{u.ID}}, Payload: []byte(`{}`), At: time.Now()})
+			return err
+		})
+		before, _, err := subscribe(d, 1, api.FeedSubscribe{Statuses: []string{"AVAILABLE"}})
+		if err != nil || len(before) != 1 || before[0].Name != "x" {
+			t.Errorf("before the snapshot: got %v, %v", before, err)
+		}
+	})
+}
+
+// A suspension that is delivered while the client hears nothing, because its snapshot
+// is read, closes it as well: P-4.
+func TestSuspensionWhileASnapshotIsRead(t *testing.T) {
+	eachDoor(t, func(t *testing.T, n *testkit.Node, open func(*testkit.User) (door, api.FeedReady)) {
+		u := short(t, n, n.User(account.Donor), 2*time.Minute)
+		d, _ := open(u)
+		if _, err := beside(t, n).SetActive(t.Context(), u.Email, false); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		if err := d.Emit(1, api.EventFeedSubscribe, api.FeedSubscribe{Statuses: []string{"AVAILABLE"}}); err != nil {
+			t.Fatal(err)
+		}
+		endsWith(d)
+		if at := time.Since(start); at >= time.Second {
+			t.Errorf("closed after %v", at)
 		}
 	})
 }
