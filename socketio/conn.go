@@ -241,7 +241,13 @@ func (c *conn) join(s *Socket, pid, offset string) {
 	}
 	var missed []*Event
 	if c.add(s) {
-		missed = s.nsp.comeIn(s, pid, offset)
+		var refusal *Refusal
+		if missed, refusal = s.nsp.comeIn(s, pid, offset); refusal != nil {
+			s.leave(engineio.Cause{Reason: ReasonServerDisconnect, Err: refusal}, false)
+			c.server.cfg.Observer.ConnectRefused(s.nsp.label())
+			c.refuse(s.nsp.name, refusal)
+			return
+		}
 	}
 	answer := Packet{Type: PacketConnect, Namespace: s.nsp.name, Data: s.connectData()} // S-4
 	if !c.sendPacket(answer) || !s.replay(missed) {

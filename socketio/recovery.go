@@ -31,7 +31,9 @@ const ReasonReplaced engineio.Reason = "replaced"
 //
 // If Find or Replay fails, the socket begins anew with Issue, under another id,
 // without what Replay did to its rooms and data. The client is told by its new
-// pid; the application finds out by [Socket.RecoveryResult].
+// pid; the application finds out by [Socket.RecoveryResult]. Only a [*Refusal]
+// refuses the socket as a middleware does (S-6): what gave it the right to join
+// may have gone while Replay looked for what it missed.
 //
 // The methods are called from many goroutines, those about one socket one after
 // the other, with no lock held. All but Left are called on the connection's
@@ -158,25 +160,29 @@ func (s *Socket) setRecovery(rec *recoveryState) bool {
 }
 
 // comeIn makes s a member, as the socket that it was or anew, and returns what
-// it is to be sent first.
-func (n *Namespace) comeIn(s *Socket, pid, offset string) []*Event {
+// it is to be sent first, or why it is refused.
+func (n *Namespace) comeIn(s *Socket, pid, offset string) ([]*Event, *Refusal) {
 	if n.recovery == nil {
 		n.members.add(s)
-		return nil
+		return nil, nil
 	}
 	if pid == "" {
 		n.begin(s, "")
-		return nil
+		return nil, nil
 	}
 	rooms, data := n.members.noted(s), s.Data()
 	missed, err := n.comeBack(s, pid, offset)
 	if err == nil {
 		n.told(s, resultRecovered, len(missed))
-		return missed
+		return missed, nil
 	}
 	n.members.withdraw(s, rooms)
 	s.unhold()
 	s.SetData(data)
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		n.told(s, string(UnrecoveredRights), 0)
+		return nil, refusal
+	}
 	reason, ok := errors.AsType[Unrecovered](err)
 	if !ok {
 		reason = UnrecoveredFailed
@@ -184,7 +190,7 @@ func (n *Namespace) comeIn(s *Socket, pid, offset string) []*Event {
 	}
 	n.told(s, string(reason), 0)
 	n.begin(s, string(reason))
-	return nil
+	return nil, nil
 }
 
 func (n *Namespace) told(s *Socket, result string, replayed int) {

@@ -322,6 +322,46 @@ func TestNotRecovered(t *testing.T) {
 	}
 }
 
+// A client whose right to join has gone by the time Replay is done is refused like
+// by a middleware, and is nowhere left behind. S-6, S-53
+func TestReplayRefusesTheSocket(t *testing.T) {
+	eachTransport(t, func(t *testing.T, open func(*host) *peer) {
+		var j *journal
+		observer := &recoveries{}
+		cfg := quiet()
+		cfg.Observer = observer
+		h := serve(t, cfg, func(srv *socketio.Server) { j = keep(srv.Of("/")) })
+		p := open(h)
+		sid, pid := p.come(`{"user":"ann"}`)
+		p.expect(`2["ready","0"]`)
+		p.write(frame{text: "1"})
+		wait(time.Second)
+		j.publish("missed", "1")
+		j.afterEnter = func(*socketio.Socket) error {
+			j.publish("meanwhile")
+			return &socketio.Refusal{Message: "gone"}
+		}
+		j.log.take()
+		p = open(h)
+		p.send("0" + fmt.Sprintf(back, pid, "0"))
+		p.expect(`4{"message":"gone"}`)
+		synctest.Wait()
+		if got, want := j.log.take(), `use "pending"; left server namespace disconnect false`; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if got, want := observer.take(), "/ rights 0"; got != want {
+			t.Errorf("observer: got %q, want %q", got, want)
+		}
+		if n := j.n.Len(); n != 0 {
+			t.Errorf("%d sockets are left", n)
+		}
+		j.afterEnter = nil
+		if sid2, pid2 := p.come(back, pid, "0"); sid2 != sid || pid2 != pid {
+			t.Errorf("came back as %s %s", sid2, pid2)
+		}
+	})
+}
+
 // A client that may no longer join hears nothing of what it missed. S-53
 func TestRecoveryAfterMiddlewares(t *testing.T) {
 	eachTransport(t, func(t *testing.T, open func(*host) *peer) {

@@ -175,7 +175,7 @@ func actorOf(s *socketio.Socket) account.Actor {
 func (g *Gateway) connected(ctx context.Context, s *socketio.Socket) {
 	who := actorOf(s)
 	g.present.enter(g.log, who.ID, s.Namespace().Name(), string(s.Transport()))
-	if !s.Recovered() { // who has come back is in already, and was told first
+	if !s.Recovered() { // who has come back is in already, was told first, and looked up after that
 		g.fan.Enter(func(pos eventlog.Position) {
 			g.emitAt(s, pos.String(), api.EventFeedReady, api.FeedReady{
 				Position: pos.String(), Reason: s.RecoveryResult(), User: api.FeedUser{ID: who.ID, Role: string(who.Role)},
@@ -187,9 +187,11 @@ func (g *Gateway) connected(ctx context.Context, s *socketio.Socket) {
 		g.emit(s, sig.Name, sig.Data) // not volatile: feed.ready may still be on its way
 	}
 	g.expiry.add(ticketOf(s), socketBearer{s})
-	// A suspension that was delivered between the check of the token and the join
-	// has not reached this socket: look again, now that later ones will.
-	g.recheck(ctx, ticketOf(s), socketBearer{s})
+	if !s.Recovered() {
+		// A suspension that was delivered between the check of the token and the join
+		// has not reached this socket: look again, now that later ones will.
+		g.recheck(ctx, ticketOf(s), socketBearer{s})
+	}
 }
 
 func (g *Gateway) disconnected(s *socketio.Socket, reason engineio.Reason) {

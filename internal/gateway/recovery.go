@@ -169,9 +169,29 @@ func (r *recovery) Replay(ctx context.Context, s *socketio.Socket, _, offset str
 	}
 	l := &replayList{events: []*socketio.Event{first.WithOffset(offset)}}
 	if recent {
-		return l.fromRing(missed, viewer)
+		err = l.fromRing(missed, viewer)
+	} else {
+		err = r.fromLog(ctx, l, viewer, after, upTo)
 	}
-	return r.fromLog(ctx, l, viewer, after, upTo)
+	if err != nil {
+		return nil, err
+	}
+	return l.events, r.stillMay(ctx, s)
+}
+
+// stillMay looks, when all else is done, whether the account still has the rights
+// by which the missed events were chosen. What took them away before the socket was
+// in is seen here; what takes them away later finds the socket in its room.
+func (r *recovery) stillMay(ctx context.Context, s *socketio.Socket) error {
+	reason, err := r.g.lookAgain(ctx, ticketOf(s))
+	if err == nil {
+		return nil
+	}
+	refused := connectError(err)
+	if _, told := errors.AsType[*socketio.Refusal](refused); !told || errors.Is(err, errRoleChanged) {
+		s.Close(reason) // nothing that its client did: it comes back by itself
+	}
+	return refused
 }
 
 // replayList is what one client missed, within bounds.
@@ -191,50 +211,50 @@ func (l *replayList) add(ev *socketio.Event, bytes int) error {
 	return nil
 }
 
-func (l *replayList) fromRing(missed []*fanout.Message, viewer query.Viewer) ([]*socketio.Event, error) {
+func (l *replayList) fromRing(missed []*fanout.Message, viewer query.Viewer) error {
 	for _, m := range missed {
 		if p := m.For(viewer.AccountID, string(viewer.Role), viewer.View); p != feed.Outside {
 			if err := l.add(m.Event(p), len(m.Record.Payload)); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	return l.events, nil
+	return nil
 }
 
 // fromLog reads from the database what the ring has no more.
-func (r *recovery) fromLog(ctx context.Context, l *replayList, viewer query.Viewer, after, upTo eventlog.Position) ([]*socketio.Event, error) {
+func (r *recovery) fromLog(ctx context.Context, l *replayList, viewer query.Viewer, after, upTo eventlog.Position) error {
 	select {
 	case r.readers <- struct{}{}:
 		defer func() { <-r.readers }()
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 	for after.Seq < upTo.Seq {
 		page, err := r.g.queries.Events(ctx, viewer, after, 0)
 		switch {
 		case err != nil:
-			return nil, err
+			return err
 		case page.Gap != "":
-			return nil, socketio.Unrecovered(page.Gap)
+			return socketio.Unrecovered(page.Gap)
 		case page.Position == after:
-			return l.events, nil
+			return nil
 		}
 		for _, rec := range page.Records {
 			if rec.Position.Seq > upTo.Seq { // it comes live
-				return l.events, nil
+				return nil
 			}
 			ev, err := fanout.Event(rec.Record, rec.Passage)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			if err := l.add(ev, len(rec.Payload)); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		after = page.Position
 	}
-	return l.events, nil
+	return nil
 }
 
 // reach waits until this node has delivered what a client has seen elsewhere. A

@@ -75,27 +75,35 @@ func (g *Gateway) adjust(r eventlog.Record) {
 	}
 }
 
-// recheck looks whether the account behind a ticket lost its right to it while it
-// was let in: what was told then was told to those who were in already. Who can't
-// be looked up is not kept (P-4). It reports whether the connection stays.
+// recheck ends a connection whose account lost its right to it while it was let
+// in: what was told then was told to those who were in already. It reports whether the
+// connection stays.
 func (g *Gateway) recheck(ctx context.Context, t *ticket, holder bearer) bool {
+	reason, err := g.lookAgain(ctx, t)
+	if err != nil {
+		holder.end(err, reason)
+	}
+	return err == nil
+}
+
+// lookAgain puts today's rights of its account into a ticket. It fails if they
+// are no longer those by which a connection was let in, or can't be looked up: nobody
+// is kept by a failure (P-4).
+func (g *Gateway) lookAgain(ctx context.Context, t *ticket) (engineio.Reason, error) {
 	ctx, done := detached(ctx)
 	defer done()
 	was := t.who()
 	a, err := g.auth.Recheck(ctx, was.ID, t.issuedAt())
-	switch reason := reasonRecheck; {
+	switch {
+	case err != nil && a.ID != "" && !a.Active && !a.Deleted:
+		return reasonSuspended, err
 	case err != nil:
-		if a.ID != "" && !a.Active && !a.Deleted {
-			reason = reasonSuspended
-		}
-		holder.end(err, reason)
-		return false
+		return reasonRecheck, err
 	case a.Role != was.Role:
-		holder.end(errRoleChanged, reasonRole)
-		return false
+		return reasonRole, errRoleChanged
 	}
 	t.setActor(a.Actor())
-	return true
+	return "", nil
 }
 
 // refresh takes a fresh token of the same account (P-24). One that is refused
