@@ -67,7 +67,7 @@ func (f *Fanout) Recall(recs []eventlog.Record) {
 	}
 	f.ring.before = recs[0].Position.Seq - 1
 	for _, r := range recs {
-		f.ring.add(f.message(r))
+		f.ring.add(f.Message(r))
 	}
 }
 
@@ -125,7 +125,7 @@ func (f *Fanout) Reach(ctx context.Context, pos eventlog.Position) error {
 // Publish delivers records, in order. It is the tailer's sink.
 func (f *Fanout) Publish(_ context.Context, recs []eventlog.Record) {
 	for _, r := range recs {
-		m := f.message(r)
+		m := f.Message(r)
 		if m.Visible() {
 			m.form(feed.Within) // outside the lock
 		}
@@ -133,7 +133,9 @@ func (f *Fanout) Publish(_ context.Context, recs []eventlog.Record) {
 	}
 }
 
-func (f *Fanout) message(r eventlog.Record) *Message {
+// Message makes one of a record, for those who read the log themselves. It is on its
+// way to nobody: it has no rooms.
+func (f *Fanout) Message(r eventlog.Record) *Message {
 	return &Message{Record: r, Facts: feed.FactsOf(r), fan: f}
 }
 

@@ -108,14 +108,6 @@ func (m *Message) form(p feed.Passage) *form {
 	return f
 }
 
-// Event is a record for Socket.IO as somebody is told of it, for those who read the
-// log themselves.
-func Event(r eventlog.Record, p feed.Passage) (*socketio.Event, error) {
-	var f form
-	err := f.encode(r, p)
-	return f.event, err
-}
-
 func (f *form) encode(r eventlog.Record, p feed.Passage) error {
 	name, data, err := feed.Tell(r, p)
 	if err != nil {

@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"context"
 	"time"
 
 	"larder/internal/eventlog"
 	"larder/internal/fanout"
+	"larder/internal/query"
 )
 
 // Trips are the locations that a gateway keeps, with a look-up that takes its time.
@@ -26,3 +28,30 @@ func (t *Trips) End(donationID string) {
 
 // Kept is how many locations a newcomer would be shown.
 func (t *Trips) Kept(accountID string, now time.Time) int { return len(t.of(accountID, now)) }
+
+// Past is what a gateway reads of the log for those who come back.
+type Past struct{ *past }
+
+// NewPast returns one that reads by a function of the test.
+func NewPast(read func(ctx context.Context, after, upTo int64) (query.Stretch, error), f *fanout.Fanout) Past {
+	return Past{newPast(read, f.Message)}
+}
+
+// After returns what goes on after a position, and how far it reaches back and ahead.
+func (p Past) After(ctx context.Context, at eventlog.Position) (messages []*fanout.Message, from, upTo eventlog.Position, err error) {
+	st, err := p.after(ctx, at)
+	if err != nil {
+		return nil, from, upTo, err
+	}
+	return st.since(at.Seq), st.from, st.upTo, nil
+}
+
+// Kept is how many stretches are known.
+func (p Past) Kept() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.known)
+}
+
+// ErrNoTurn is what somebody hears who has waited too long to read the log.
+var ErrNoTurn = errNoTurn

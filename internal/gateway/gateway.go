@@ -42,6 +42,7 @@ type Gateway struct {
 	fan      *fanout.Fanout
 	expiry   *expiry
 	trips    trips
+	back     *recovery
 
 	draining atomic.Bool
 }
@@ -52,14 +53,14 @@ type Gateway struct {
 func New(sio *socketio.Server, au *auth.Auth, queries *query.Service, commands *command.Service, window time.Duration, log *slog.Logger) *Gateway {
 	g := &Gateway{sio: sio, auth: au, queries: queries, commands: commands, log: log, expiry: newExpiry()}
 	g.own.init(g)
-	back := newRecovery(g, au.Tokens.Key("socket.io recovery"), window)
+	g.back = newRecovery(g, au.Tokens.Key("socket.io recovery"), window)
 	for _, name := range Namespaces {
 		n := sio.Of(name)
 		n.Use(g.authenticate)
 		n.OnConnect(g.connected)
 		n.OnDisconnect(g.disconnected)
 		n.OnError(g.failed)
-		n.Recover(back)
+		n.Recover(g.back)
 		socketio.On(n, api.EventTest, g.test)
 		socketio.On(n, api.EventFeedResume, g.resume)
 		socketio.OnAnswer(n, api.EventFeedSubscribe, g.subscribe)
@@ -71,7 +72,10 @@ func New(sio *socketio.Server, au *auth.Auth, queries *query.Service, commands *
 }
 
 // Join connects the gateway to the stream that it delivers.
-func (g *Gateway) Join(f *fanout.Fanout) { g.fan = f }
+func (g *Gateway) Join(f *fanout.Fanout) {
+	g.fan = f
+	g.back.past = newPast(g.queries.Stretch, f.Message)
+}
 
 var _ fanout.Door = (*Gateway)(nil)
 

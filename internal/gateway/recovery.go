@@ -16,6 +16,7 @@ import (
 
 	"larder/api"
 	"larder/engineio"
+	"larder/internal/account"
 	"larder/internal/eventlog"
 	"larder/internal/fanout"
 	"larder/internal/feed"
@@ -27,8 +28,9 @@ import (
 const (
 	maxReplayEvents = 10_000
 	maxReplayBytes  = 8 << 20
-	// replayReaders bounds how many replays read the database at once.
-	replayReaders = 4
+	// replayTime bounds a replay, with all the waiting for others. It is less than
+	// the time after which a client is given up that is not heard.
+	replayTime = 30 * time.Second
 )
 
 // unrecoveredView tells a client that it may have narrowed its feed, and that it is
@@ -40,10 +42,10 @@ const unrecoveredView socketio.Unrecovered = "view"
 // offset a position of the log, and what a feed was narrowed to is in the store.
 // So it works after a restart and on any node.
 type recovery struct {
-	g       *Gateway
-	key     []byte
-	window  time.Duration // how long a pid is good for; 0: for ever
-	readers chan struct{}
+	g      *Gateway
+	key    []byte
+	window time.Duration // how long a pid is good for; 0: for ever
+	past   *past
 
 	mu    sync.Mutex // guards the fields below
 	ended map[string]struct{}
@@ -56,7 +58,7 @@ type recovery struct {
 const maxEnded = 10_000
 
 func newRecovery(g *Gateway, key []byte, window time.Duration) *recovery {
-	return &recovery{g: g, key: key, window: window, readers: make(chan struct{}, replayReaders), ended: map[string]struct{}{}}
+	return &recovery{g: g, key: key, window: window, ended: map[string]struct{}{}}
 }
 
 var _ socketio.Recovery = (*recovery)(nil)
@@ -121,18 +123,14 @@ func (r *recovery) Replay(ctx context.Context, s *socketio.Socket, _, offset str
 	if err != nil {
 		return nil, socketio.UnrecoveredOffset
 	}
-	who := actorOf(s)
-	ctx, done := detached(ctx)
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), replayTime)
 	defer done()
-	viewer := query.Viewer{AccountID: who.ID, Role: who.Role}
-	viewer.View, err = r.g.queries.SessionView(ctx, s.ID(), who.ID)
-	if errors.Is(err, query.ErrViewForgotten) {
-		return nil, unrecoveredView
-	}
+	who := actorOf(s)
+	l, err := newReplayList(offset, who)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.g.reach(ctx, after); err != nil {
+	if l.viewer.View, err = r.viewOf(ctx, s, who.ID); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -140,43 +138,77 @@ func (r *recovery) Replay(ctx context.Context, s *socketio.Socket, _, offset str
 			r.g.fan.Views.Forget(s)
 		}
 	}()
-	var missed []*fanout.Message
-	var upTo eventlog.Position
 	entered := false
-	join := func(pos eventlog.Position) {
-		upTo = pos
-		r.g.joinFeed(s, who, viewer.View)
+	err = r.gather(ctx, l, after, func() {
+		r.g.joinFeed(s, who, l.viewer.View)
 		entered = enter()
-	}
-	recent := r.g.fan.EnterAfter(after, func(pos eventlog.Position, since []*fanout.Message) {
-		missed = slices.Clone(since)
-		join(pos)
 	})
-	if !recent {
-		r.g.fan.Enter(join)
-	}
-	if !entered {
-		return nil, errors.New("not taken in")
-	}
-	ready := api.FeedReady{Position: offset, Recovered: true, User: api.FeedUser{ID: who.ID, Role: string(who.Role)}}
-	body, err := json.Marshal(ready)
-	if err != nil {
-		return nil, err
-	}
-	first, err := socketio.NewEvent(api.EventFeedReady, body)
-	if err != nil {
-		return nil, err
-	}
-	l := &replayList{events: []*socketio.Event{first.WithOffset(offset)}}
-	if recent {
-		err = l.fromRing(missed, viewer)
-	} else {
-		err = r.fromLog(ctx, l, viewer, after, upTo)
+	if err == nil && !entered {
+		err = errors.New("not taken in")
 	}
 	if err != nil {
 		return nil, err
 	}
 	return l.events, r.stillMay(ctx, s)
+}
+
+func (r *recovery) viewOf(ctx context.Context, s *socketio.Socket, accountID string) (feed.View, error) {
+	ctx, done := detached(ctx)
+	defer done()
+	view, err := r.g.queries.SessionView(ctx, s.ID(), accountID)
+	if errors.Is(err, query.ErrViewForgotten) {
+		err = unrecoveredView
+	}
+	return view, err
+}
+
+// gather takes into a list what was missed after a position: from the log what the
+// ring has no more, then from the ring, at the moment in which join takes the
+// socket into the stream.
+func (r *recovery) gather(ctx context.Context, l *replayList, at eventlog.Position, join func()) error {
+	for first := true; ; first = false {
+		if err := r.g.reach(ctx, at); err != nil {
+			return err
+		}
+		var missed []*fanout.Message
+		if r.g.fan.EnterAfter(at, func(_ eventlog.Position, since []*fanout.Message) {
+			missed = slices.Clone(since)
+			join()
+		}) {
+			return l.take(missed)
+		}
+		if first {
+			if err := r.inWindow(ctx, at); err != nil {
+				return err
+			}
+		}
+		st, err := r.past.after(ctx, at)
+		switch {
+		case err != nil:
+			return err
+		case at.Epoch != st.upTo.Epoch:
+			return socketio.UnrecoveredEpoch
+		case at.Seq < st.from.Seq:
+			return socketio.UnrecoveredWindow
+		case st.upTo.Seq <= at.Seq:
+			return errors.New("the log ends before what was delivered")
+		}
+		if err := l.take(st.since(at.Seq)); err != nil {
+			return err
+		}
+		at = st.upTo
+	}
+}
+
+// inWindow asks the log itself, for what is kept of it may be gone from there.
+func (r *recovery) inWindow(ctx context.Context, at eventlog.Position) error {
+	ctx, done := detached(ctx)
+	defer done()
+	tail, err := r.g.queries.Tail(ctx)
+	if err == nil && at.Seq < tail.Seq {
+		err = socketio.UnrecoveredWindow
+	}
+	return err
 }
 
 // stillMay looks, when all else is done, whether the account still has the rights
@@ -194,65 +226,44 @@ func (r *recovery) stillMay(ctx context.Context, s *socketio.Socket) error {
 	return refused
 }
 
-// replayList is what one client missed, within bounds.
+// replayList is what one client missed, within bounds, behind its feed.ready.
 type replayList struct {
+	viewer query.Viewer
 	events []*socketio.Event
 	bytes  int
 }
 
-func (l *replayList) add(ev *socketio.Event, bytes int) error {
-	if ev == nil {
-		return errors.New("a record that can't be encoded")
+func newReplayList(offset string, who account.Actor) (*replayList, error) {
+	ready := api.FeedReady{Position: offset, Recovered: true, User: api.FeedUser{ID: who.ID, Role: string(who.Role)}}
+	body, err := json.Marshal(ready)
+	if err != nil {
+		return nil, err
 	}
-	l.events = append(l.events, ev)
-	if l.bytes += bytes; l.bytes > maxReplayBytes || len(l.events) > maxReplayEvents {
-		return socketio.UnrecoveredLimit
+	first, err := socketio.NewEvent(api.EventFeedReady, body)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	return &replayList{
+		viewer: query.Viewer{AccountID: who.ID, Role: who.Role},
+		events: []*socketio.Event{first.WithOffset(offset)},
+	}, nil
 }
 
-func (l *replayList) fromRing(missed []*fanout.Message, viewer query.Viewer) error {
-	for _, m := range missed {
-		if p := m.For(viewer.AccountID, string(viewer.Role), viewer.View); p != feed.Outside {
-			if err := l.add(m.Event(p), len(m.Record.Payload)); err != nil {
-				return err
-			}
+// take adds those of some messages that the viewer is told of.
+func (l *replayList) take(messages []*fanout.Message) error {
+	for _, m := range messages {
+		p := m.For(l.viewer.AccountID, string(l.viewer.Role), l.viewer.View)
+		if p == feed.Outside {
+			continue
 		}
-	}
-	return nil
-}
-
-// fromLog reads from the database what the ring has no more.
-func (r *recovery) fromLog(ctx context.Context, l *replayList, viewer query.Viewer, after, upTo eventlog.Position) error {
-	select {
-	case r.readers <- struct{}{}:
-		defer func() { <-r.readers }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	for after.Seq < upTo.Seq {
-		page, err := r.g.queries.Events(ctx, viewer, after, 0)
-		switch {
-		case err != nil:
-			return err
-		case page.Gap != "":
-			return socketio.Unrecovered(page.Gap)
-		case page.Position == after:
-			return nil
+		ev := m.Event(p)
+		if ev == nil {
+			return errors.New("a record that can't be encoded")
 		}
-		for _, rec := range page.Records {
-			if rec.Position.Seq > upTo.Seq { // it comes live
-				return nil
-			}
-			ev, err := fanout.Event(rec.Record, rec.Passage)
-			if err != nil {
-				return err
-			}
-			if err := l.add(ev, len(rec.Payload)); err != nil {
-				return err
-			}
+		l.events = append(l.events, ev)
+		if l.bytes += len(m.Record.Payload); l.bytes > maxReplayBytes || len(l.events) > maxReplayEvents {
+			return socketio.UnrecoveredLimit
 		}
-		after = page.Position
 	}
 	return nil
 }
@@ -267,6 +278,8 @@ func (g *Gateway) reach(ctx context.Context, pos eventlog.Position) error {
 	case pos.Seq <= at.Seq:
 		return nil
 	}
+	ctx, done := detached(ctx)
+	defer done()
 	head, err := g.queries.Head(ctx)
 	switch {
 	case err != nil:

@@ -116,22 +116,11 @@ func TestRecovery(t *testing.T) {
 func TestRecoveryBeyondTheRing(t *testing.T) {
 	n := testkit.Start(t, testkit.Options{})
 	donor, u := n.User(account.Donor), n.User(account.NGO)
+	n.Donate(donor, nil) // which it has not missed
 	s, _ := n.Watch(u)
 	s.Abort()
 	n.Donate(donor, nil)
-	fill := func(count, size int) {
-		n.Update(func(ctx context.Context, tx *store.Tx) error {
-			var drafts []eventlog.Draft
-			for i := range count {
-				drafts = append(drafts, eventlog.Draft{
-					Type: "x", Audience: eventlog.Audience{Everyone: i%2 == 0}, Payload: fmt.Appendf(nil, `{"n":"%0*d"}`, size, i), At: time.Now(),
-				})
-			}
-			_, err := tx.Append(ctx, drafts...)
-			return err
-		})
-	}
-	fill(fanout.RingRecords+500, 1)
+	fill(n, fanout.RingRecords+500, 1)
 	last := n.Donate(donor, nil)
 	delivered(t, n, donor, last)
 	b, r, err := back(t.Context(), n, u, s.PID, s.Offset)
@@ -153,10 +142,62 @@ func TestRecoveryBeyondTheRing(t *testing.T) {
 		t.Errorf("events between: got %d, want %d", count, want)
 	}
 	b.Abort()
-	fill(4500, 4000)
-	delivered(t, n, donor, n.Donate(donor, nil))
-	if _, r, err = back(t.Context(), n, u, s.PID, s.Offset); err != nil || r.Recovered || r.Reason != "limit" {
-		t.Errorf("far too much: %+v, %v", r, err)
+	// Retention takes some of it, though all of it is still in memory.
+	offset, err := eventlog.ParsePosition(s.Offset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ahead, want := range []string{"", "window"} {
+		n.Update(func(ctx context.Context, tx *store.Tx) error {
+			tail, err := tx.Tail(ctx)
+			if err != nil {
+				return err
+			}
+			_, err = tx.Prune(ctx, time.Now().Add(time.Hour), int(offset.Seq-tail.Seq)+ahead)
+			return err
+		})
+		b, r, err := back(t.Context(), n, u, s.PID, s.Offset)
+		if err != nil || r.Recovered != (want == "") || r.Reason != want {
+			t.Errorf("retention took up to the offset and %d more: %+v, %v, want reason %q", ahead, r, err, want)
+		}
+		b.Abort()
+	}
+}
+
+// fill appends records, every other one for everybody.
+func fill(n *testkit.Node, count, size int) {
+	n.Update(func(ctx context.Context, tx *store.Tx) error {
+		var drafts []eventlog.Draft
+		for i := range count {
+			drafts = append(drafts, eventlog.Draft{
+				Type: "x", Audience: eventlog.Audience{Everyone: i%2 == 0}, Payload: fmt.Appendf(nil, `{"n":"%0*d"}`, size, i), At: time.Now(),
+			})
+		}
+		_, err := tx.Append(ctx, drafts...)
+		return err
+	})
+}
+
+// What is too much is not begun, be it by bytes or by number: P-8.
+func TestRecoveryOfTooMuch(t *testing.T) {
+	for name, tc := range map[string]struct{ count, size int }{
+		"bytes":                  {4500, 4000},
+		"bytes, behind the ring": {9000, 2000},
+		"events":                 {20_000, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := testkit.Start(t, testkit.Options{})
+			donor, u := n.User(account.Donor), n.User(account.NGO)
+			s, _ := n.Watch(u)
+			s.Abort()
+			fill(n, tc.count, tc.size)
+			delivered(t, n, donor, n.Donate(donor, nil))
+			b, r, err := back(t.Context(), n, u, s.PID, s.Offset)
+			if err != nil || r.Recovered || r.Reason != "limit" {
+				t.Errorf("far too much: %+v, %v", r, err)
+			}
+			b.Abort()
+		})
 	}
 }
 

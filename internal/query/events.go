@@ -105,6 +105,36 @@ func gap(after, tail, head eventlog.Position) string {
 	return ""
 }
 
+// Stretch is a part of the log, whoever may see it.
+type Stretch struct {
+	Records []eventlog.Record
+	// From and UpTo say which: all that came after the one, up to the other.
+	From, UpTo eventlog.Position
+}
+
+// Stretch returns the records whose numbers are above after and up to upTo. It says
+// so when there are fewer, because the log does not reach back, or has not come, so far.
+func (s *Service) Stretch(ctx context.Context, after, upTo int64) (st Stretch, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		st = Stretch{}
+		if st.UpTo, err = tx.Head(ctx); err != nil {
+			return err
+		}
+		if st.From, err = tx.Tail(ctx); err != nil {
+			return err
+		}
+		st.From.Seq, st.UpTo.Seq = max(after, st.From.Seq), min(upTo, st.UpTo.Seq)
+		if st.Records, err = tx.Since(ctx, after, int(upTo-after)); err != nil {
+			return err
+		}
+		for n := len(st.Records); n > 0 && st.Records[n-1].Position.Seq > upTo; n-- { // numbers have holes
+			st.Records = st.Records[:n-1]
+		}
+		return nil
+	})
+	return st, err
+}
+
 // add takes records into the page until it is large enough, at least one.
 func (p *Page) add(recs []eventlog.Record, viewer Viewer) {
 	size := 0
@@ -132,7 +162,7 @@ func (p *Page) add(recs []eventlog.Record, viewer Viewer) {
 func (s *Service) Resume(ctx context.Context, viewer Viewer, after string, limit int) (api.FeedResumed, error) {
 	from, perr := eventlog.ParsePosition(after)
 	if after == "" {
-		p, err := s.beginning(ctx)
+		p, err := s.Tail(ctx)
 		if err != nil {
 			return api.FeedResumed{}, err
 		}
@@ -163,8 +193,8 @@ func (s *Service) Head(ctx context.Context) (p eventlog.Position, err error) {
 	return p, err
 }
 
-// beginning is the position before everything that is kept.
-func (s *Service) beginning(ctx context.Context) (p eventlog.Position, err error) {
+// Tail is the position before everything that is kept.
+func (s *Service) Tail(ctx context.Context) (p eventlog.Position, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {
 		p, err = tx.Tail(ctx)
 		return err
