@@ -144,7 +144,7 @@ type FeedSubscribed struct {
 }
 
 // FeedPosition follows FeedSubscribed, for clients that keep the last position
-// that an event has told them.
+// that an event has told them, and comes now and then while their views are quiet.
 type FeedPosition struct {
 	Position string `json:"position"`
 }

@@ -148,7 +148,7 @@ var Events = []Event{
 	},
 	{
 		Name: api.EventFeedPosition, From: FromServer, Doors: bothWays, Who: toSelf, Clause: "P-23",
-		Summary: "Follows the snapshot of feed.subscribe, for clients that keep the last position they heard.",
+		Summary: "Follows the snapshot of feed.subscribe, and comes on Socket.IO every 4,096 records, for clients that keep the last position they heard.",
 		Payload: api.FeedPosition{Position: examplePosition},
 	},
 	{

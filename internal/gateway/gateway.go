@@ -43,6 +43,7 @@ type Gateway struct {
 	expiry   *expiry
 	trips    trips
 	back     *recovery
+	unmarked int // records since the last mark; of the tailer's goroutine
 
 	draining atomic.Bool
 }
@@ -81,6 +82,32 @@ var _ fanout.Door = (*Gateway)(nil)
 
 // Deliver implements fanout.Door.
 func (g *Gateway) Deliver(m *fanout.Message) {
+	g.hand(m)
+	if g.unmarked++; g.unmarked == markEvery {
+		g.unmarked = 0
+		g.mark(m.Record.Position)
+	}
+}
+
+// markEvery is after how many records the sockets whose feeds are narrowed are told
+// where the stream is: twice while the ring goes round once.
+const markEvery = fanout.RingRecords / 2
+
+// mark gives an offset to sockets that may have heard nothing for long. Without it
+// one whose view is quiet would come back as if it had been away all that time.
+func (g *Gateway) mark(pos eventlog.Position) {
+	ev, err := eventAt(pos.String(), api.EventFeedPosition, api.FeedPosition{Position: pos.String()})
+	if err != nil {
+		g.log.Error("position not told", "position", pos.String(), "err", err)
+		return
+	}
+	for _, n := range g.spaces {
+		n.Emit(ev, fanout.RoomNarrowed)
+	}
+}
+
+// hand gives a message to all who may have it.
+func (g *Gateway) hand(m *fanout.Message) {
 	g.trips.end(m.Record)
 	if g.applyRights(m.Record) {
 		return
@@ -284,19 +311,26 @@ func (g *Gateway) emit(s *socketio.Socket, name string, payload any) { g.emitAt(
 
 // emitAt is emit for what tells the client its place in the stream.
 func (g *Gateway) emitAt(s *socketio.Socket, position, name string, payload any) {
-	body, err := json.Marshal(payload)
+	ev, err := eventAt(position, name, payload)
 	if err == nil {
-		var ev *socketio.Event
-		if ev, err = socketio.NewEvent(name, body); err == nil {
-			if position != "" {
-				ev = ev.WithOffset(position)
-			}
-			err = s.Emit(ev)
-		}
+		err = s.Emit(ev)
 	}
 	if err != nil {
 		g.log.Debug("event not sent", "event", name, "err", err)
 	}
+}
+
+// eventAt makes an event, with an offset if there is a position.
+func eventAt(position, name string, payload any) (*socketio.Event, error) {
+	body, err := json.Marshal(payload)
+	if err != nil {
+		return nil, err
+	}
+	ev, err := socketio.NewEvent(name, body)
+	if err == nil && position != "" {
+		ev = ev.WithOffset(position)
+	}
+	return ev, err
 }
 
 // Drain lets nobody in from now on, tells every client that the server goes away

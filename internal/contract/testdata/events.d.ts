@@ -229,7 +229,7 @@ export interface FeedLeft {
 
 /**
  * FeedPosition follows FeedSubscribed, for clients that keep the last position that an event has
- * told them.
+ * told them, and comes now and then while their views are quiet.
  */
 export interface FeedPosition {
   position: string;
@@ -446,8 +446,8 @@ export interface ServerToClientEvents {
    */
   'feed.left': (payload: Committed<FeedLeft>, offset?: string) => void;
   /**
-   * Follows the snapshot of feed.subscribe, for clients that keep the last position they heard.
-   * Goes to this connection alone. (P-23)
+   * Follows the snapshot of feed.subscribe, and comes on Socket.IO every 4,096 records, for clients
+   * that keep the last position they heard. Goes to this connection alone. (P-23)
    */
   'feed.position': (payload: FeedPosition, offset?: string) => void;
   /**
