@@ -118,19 +118,25 @@ type Pruned struct {
 	More           bool // there may be more of the same age
 }
 
-// PruneLog removes records, and views of clients that did not come back, that are
-// older than keep. The head of the log stays where it is even when nothing is
-// left; a client with a position from before is told to start over.
+// PruneLog removes records that are older than keep. The head of the log stays where
+// it is even when nothing is left; a client with a position from before is told to
+// start over.
+//
+// With them go the views of clients that had left before the last of those records
+// was written, and so can't come back. One that can must find its view: without, it
+// would hear everything. When a client was last here is known to two renewals.
 func (s *Service) PruneLog(ctx context.Context, keep time.Duration) (p Pruned, err error) {
 	before := now().Add(-keep)
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
-		if p.Records, err = tx.Prune(ctx, before, pruneBatch); err != nil {
+		p = Pruned{}
+		var last time.Time
+		if p.Records, last, err = tx.Prune(ctx, before, pruneBatch); err != nil || p.Records == 0 {
 			return err
 		}
-		p.Views, err = tx.ForgetViews(ctx, before, pruneBatch)
+		p.Views, err = tx.ForgetViews(ctx, last.Add(-2*ViewRenewal(keep)), pruneBatch)
 		return err
 	})
-	p.More = max(p.Records, p.Views) == pruneBatch
+	p.More = p.Records == pruneBatch
 	return p, err
 }
 

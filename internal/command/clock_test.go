@@ -16,6 +16,7 @@ import (
 	"larder/internal/command"
 	"larder/internal/donation"
 	"larder/internal/eventlog"
+	"larder/internal/feed"
 	"larder/internal/store"
 )
 
@@ -316,5 +317,46 @@ func TestPruneLog(t *testing.T) {
 				t.Errorf("got %+v, %v, want %+v", p, err, want)
 			}
 		}
+	})
+}
+
+// A view goes when its client can't come back, which is no matter of its age: a log in
+// which nothing happens takes everybody back.
+func TestViewsGoWithTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		view := feed.View{Statuses: []donation.Status{donation.Available}}
+		narrow := func(sessions ...string) {
+			t.Helper()
+			for _, s := range sessions {
+				if err := w.NarrowFeed(w.ctx, "ngo", s, view); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		prune := func(want command.Pruned) {
+			t.Helper()
+			if p, err := w.PruneLog(w.ctx, 2*time.Hour); err != nil || p != want {
+				t.Errorf("got %+v, %v, want %+v", p, err, want)
+			}
+		}
+		narrow("gone", "here")
+		<-time.After(30 * time.Minute)
+		if err := w.RenewViews(w.ctx, "here", "never narrowed"); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(20 * time.Hour)
+		prune(command.Pruned{})
+		if err := w.RenewViews(w.ctx, "here"); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Hour) // two renewals
+		w.list()
+		<-time.After(2*time.Hour + time.Millisecond)
+		prune(command.Pruned{Records: 3, Views: 1})
+		<-time.After(time.Millisecond)
+		w.list()
+		<-time.After(2*time.Hour + time.Millisecond)
+		prune(command.Pruned{Records: 2, Views: 1})
 	})
 }

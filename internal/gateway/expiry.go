@@ -210,9 +210,13 @@ func (e *expiry) run(ctx context.Context) {
 	}
 }
 
-// Run sees to the ends of tokens until ctx ends, and returns nil then.
+// Run sees to the ends of tokens, and to the views of those who are here, until ctx
+// ends, and returns nil then.
 func (g *Gateway) Run(ctx context.Context) error {
+	var views sync.WaitGroup
+	views.Go(func() { g.renewViews(ctx, g.back.keep) })
 	g.expiry.run(ctx)
+	views.Wait()
 	return nil
 }
 

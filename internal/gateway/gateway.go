@@ -49,12 +49,12 @@ type Gateway struct {
 }
 
 // New returns a Gateway on the namespaces of a Socket.IO server that does not
-// serve yet. Join has to be called before it does. window is how long a client may
-// come back as the socket it was, 0: for ever.
-func New(sio *socketio.Server, au *auth.Auth, queries *query.Service, commands *command.Service, window time.Duration, log *slog.Logger) *Gateway {
+// serve yet. Join has to be called before it does. keep is how long records of
+// the log are kept, 0: for ever.
+func New(sio *socketio.Server, au *auth.Auth, queries *query.Service, commands *command.Service, keep time.Duration, log *slog.Logger) *Gateway {
 	g := &Gateway{sio: sio, auth: au, queries: queries, commands: commands, log: log, expiry: newExpiry()}
 	g.own.init(g)
-	g.back = newRecovery(g, au.Tokens.Key("socket.io recovery"), window)
+	g.back = newRecovery(g, au.Tokens.Key("socket.io recovery"), keep)
 	for _, name := range Namespaces {
 		n := sio.Of(name)
 		n.Use(g.authenticate)

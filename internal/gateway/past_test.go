@@ -234,7 +234,7 @@ func TestStretchThatCannotBeRead(t *testing.T) {
 func TestStretchAtTheTail(t *testing.T) {
 	a := newArchive(t, 1024)
 	err := a.store.Update(t.Context(), func(tx *store.Tx) error {
-		_, err := tx.Prune(t.Context(), time.Now().Add(time.Hour), 300)
+		_, _, err := tx.Prune(t.Context(), time.Now().Add(time.Hour), 300)
 		return err
 	})
 	if err != nil {

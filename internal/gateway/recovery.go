@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"larder/api"
 	"larder/engineio"
 	"larder/internal/account"
+	"larder/internal/command"
 	"larder/internal/eventlog"
 	"larder/internal/fanout"
 	"larder/internal/feed"
@@ -42,10 +42,10 @@ const unrecoveredView socketio.Unrecovered = "view"
 // offset a position of the log, and what a feed was narrowed to is in the store.
 // So it works after a restart and on any node.
 type recovery struct {
-	g      *Gateway
-	key    []byte
-	window time.Duration // how long a pid is good for; 0: for ever
-	past   *past
+	g    *Gateway
+	key  []byte
+	keep time.Duration // how long records are kept; 0: for ever
+	past *past
 
 	mu    sync.Mutex // guards the fields below
 	ended map[string]struct{}
@@ -57,48 +57,42 @@ type recovery struct {
 // account may see: a curiosity, no leak.
 const maxEnded = 10_000
 
-func newRecovery(g *Gateway, key []byte, window time.Duration) *recovery {
-	return &recovery{g: g, key: key, window: window, ended: map[string]struct{}{}}
+func newRecovery(g *Gateway, key []byte, keep time.Duration) *recovery {
+	return &recovery{g: g, key: key, keep: keep, ended: map[string]struct{}{}}
 }
 
 var _ socketio.Recovery = (*recovery)(nil)
 
-// sign binds a socket to its namespace, its user and when it was first there.
-func (r *recovery) sign(s *socketio.Socket, id, issued string) string {
+// sign binds a socket to its namespace and its user. A pid has no age: it is of use
+// only beside a token of the same account, which could read the same at GET /events,
+// and the log's window bounds how long its socket may have been away.
+func (r *recovery) sign(s *socketio.Socket, id string) string {
 	mac := hmac.New(sha256.New, r.key)
-	fmt.Fprintf(mac, "%s\n%s\n%s\n%s", s.Namespace().Name(), actorOf(s).ID, id, issued)
+	fmt.Fprintf(mac, "%s\n%s\n%s", s.Namespace().Name(), actorOf(s).ID, id)
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:18])
 }
 
 // Issue implements socketio.Recovery.
 func (r *recovery) Issue(_ context.Context, s *socketio.Socket) (string, error) {
-	issued := strconv.FormatInt(time.Now().Unix(), 36)
-	return s.ID() + "." + issued + "." + r.sign(s, s.ID(), issued), nil
+	return s.ID() + "." + r.sign(s, s.ID()), nil
 }
 
 // Find implements socketio.Recovery. A pid of another user or another server is
 // unknown: its signature does not fit.
 func (r *recovery) Find(_ context.Context, s *socketio.Socket, pid, offset string) (string, error) {
-	parts := strings.Split(pid, ".")
-	if len(parts) != 3 || !hmac.Equal([]byte(parts[2]), []byte(r.sign(s, parts[0], parts[1]))) {
+	id, signature, _ := strings.Cut(pid, ".")
+	if !hmac.Equal([]byte(signature), []byte(r.sign(s, id))) {
 		return "", socketio.UnrecoveredUnknown
-	}
-	issued, err := strconv.ParseInt(parts[1], 36, 64)
-	if err != nil {
-		return "", socketio.UnrecoveredUnknown
-	}
-	if r.window > 0 && time.Since(time.Unix(issued, 0)) > r.window {
-		return "", socketio.UnrecoveredWindow
 	}
 	if _, err := eventlog.ParsePosition(offset); err != nil {
 		return "", socketio.UnrecoveredOffset
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, ended := r.ended[parts[0]]; ended {
+	if _, ended := r.ended[id]; ended {
 		return "", socketio.UnrecoveredEnded
 	}
-	return parts[0], nil
+	return id, nil
 }
 
 // Left implements socketio.Recovery.
@@ -130,7 +124,7 @@ func (r *recovery) Replay(ctx context.Context, s *socketio.Socket, _, offset str
 	if err != nil {
 		return nil, err
 	}
-	if l.viewer.View, err = r.viewOf(ctx, s, who.ID); err != nil {
+	if l.viewer.View, err = r.viewOf(ctx, s, who.ID, after); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -152,21 +146,30 @@ func (r *recovery) Replay(ctx context.Context, s *socketio.Socket, _, offset str
 	return l.events, r.stillMay(ctx, s)
 }
 
-func (r *recovery) viewOf(ctx context.Context, s *socketio.Socket, accountID string) (feed.View, error) {
+// viewOf is what a socket has narrowed its feed to. It fails when the log does not
+// reach back to a position: the ring still may, but then the view may be forgotten.
+func (r *recovery) viewOf(ctx context.Context, s *socketio.Socket, accountID string, after eventlog.Position) (feed.View, error) {
 	ctx, done := detached(ctx)
 	defer done()
-	view, err := r.g.queries.SessionView(ctx, s.ID(), accountID)
-	if errors.Is(err, query.ErrViewForgotten) {
-		err = unrecoveredView
+	known, err := r.g.queries.Session(ctx, s.ID(), accountID)
+	switch {
+	case errors.Is(err, query.ErrViewForgotten):
+		return feed.View{}, unrecoveredView
+	case err != nil:
+		return feed.View{}, err
+	case after.Epoch == known.Tail.Epoch && after.Seq < known.Tail.Seq:
+		return feed.View{}, socketio.UnrecoveredWindow
+	case !known.View.Whole() && r.keep > 0 && time.Since(known.Renewed) > command.ViewRenewal(r.keep):
+		err = r.g.commands.RenewViews(ctx, s.ID()) // it may be gone whenever the others are renewed
 	}
-	return view, err
+	return known.View, err
 }
 
 // gather takes into a list what was missed after a position: from the log what the
 // ring has no more, then from the ring, at the moment in which join takes the
 // socket into the stream.
 func (r *recovery) gather(ctx context.Context, l *replayList, at eventlog.Position, join func()) error {
-	for first := true; ; first = false {
+	for {
 		if err := r.g.reach(ctx, at); err != nil {
 			return err
 		}
@@ -176,11 +179,6 @@ func (r *recovery) gather(ctx context.Context, l *replayList, at eventlog.Positi
 			join()
 		}) {
 			return l.take(missed)
-		}
-		if first {
-			if err := r.inWindow(ctx, at); err != nil {
-				return err
-			}
 		}
 		st, err := r.past.after(ctx, at)
 		switch {
@@ -198,17 +196,6 @@ func (r *recovery) gather(ctx context.Context, l *replayList, at eventlog.Positi
 		}
 		at = st.upTo
 	}
-}
-
-// inWindow asks the log itself, for what is kept of it may be gone from there.
-func (r *recovery) inWindow(ctx context.Context, at eventlog.Position) error {
-	ctx, done := detached(ctx)
-	defer done()
-	tail, err := r.g.queries.Tail(ctx)
-	if err == nil && at.Seq < tail.Seq {
-		err = socketio.UnrecoveredWindow
-	}
-	return err
 }
 
 // stillMay looks, when all else is done, whether the account still has the rights

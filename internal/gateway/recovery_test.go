@@ -73,9 +73,9 @@ func TestRecovery(t *testing.T) {
 			reason      string
 		}{
 			"another account":     {other, first.PID, head, "unknown"},
-			"another signature":   {u, parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2])), head, "unknown"},
-			"a younger one":       {u, parts[0] + ".zzzzzz." + parts[2], head, "unknown"},
-			"another socket":      {u, "x" + parts[0][1:] + "." + parts[1] + "." + parts[2], head, "unknown"},
+			"another signature":   {u, parts[0] + "." + strings.Repeat("A", len(parts[1])), head, "unknown"},
+			"no signature":        {u, parts[0], head, "unknown"},
+			"another socket":      {u, "x" + parts[0][1:] + "." + parts[1], head, "unknown"},
 			"no pid of ours":      {u, "hello", head, "unknown"},
 			"an alien offset":     {u, first.PID, "1699000000000-0", "offset"},
 			"no offset":           {u, first.PID, "", "offset"},
@@ -100,10 +100,10 @@ func TestRecovery(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if _, r, err = back(t.Context(), n, u, first.PID, head); err != nil || r.Reason != "ended" {
+		if s, r, err = back(t.Context(), n, u, first.PID, head); err != nil || r.Reason != "ended" {
 			t.Errorf("after it has left: %+v, %v", r, err)
 		}
-		<-time.After(time.Hour + time.Second)
+		<-time.After(2*time.Hour + time.Second) // the log is looked through every hour
 		u.Token = n.Token(u.Account, time.Now())
 		if _, r, err = back(t.Context(), n, u, s.PID, head); err != nil || r.Reason != "window" {
 			t.Errorf("after the window: %+v, %v", r, err)
@@ -116,9 +116,12 @@ func TestRecovery(t *testing.T) {
 func TestRecoveryBeyondTheRing(t *testing.T) {
 	n := testkit.Start(t, testkit.Options{})
 	donor, u := n.User(account.Donor), n.User(account.NGO)
-	n.Donate(donor, nil) // which it has not missed
-	s, _ := n.Watch(u)
-	s.Abort()
+	fill(n, 1, 1) // which it has not missed
+	end := testkit.Must[api.FeedResumed](n, n.Get("/events", u.Token), http.StatusOK).Position
+	s, ready := n.Watch(u)
+	for s.Abort(); ready.Position < end; s.Abort() { // not delivered yet
+		s, ready = n.Watch(u)
+	}
 	n.Donate(donor, nil)
 	fill(n, fanout.RingRecords+500, 1)
 	last := n.Donate(donor, nil)
@@ -153,7 +156,7 @@ func TestRecoveryBeyondTheRing(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			_, err = tx.Prune(ctx, time.Now().Add(time.Hour), int(offset.Seq-tail.Seq)+ahead)
+			_, _, err = tx.Prune(ctx, time.Now().Add(time.Hour), int(offset.Seq-tail.Seq)+ahead)
 			return err
 		})
 		b, r, err := back(t.Context(), n, u, s.PID, s.Offset)
@@ -162,6 +165,63 @@ func TestRecoveryBeyondTheRing(t *testing.T) {
 		}
 		b.Abort()
 	}
+}
+
+// How long a socket has been there is no reason to begin anew, only how long it was
+// away: whatever it comes back from, its feed stays narrowed: P-8, P-23.
+func TestRecoveryHasNoAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := testkit.Start(t, testkit.Options{Network: wire.Listen(), Config: func(c *config.Config) { c.EventRetention = time.Hour }})
+		donor, u := n.User(account.Donor), n.User(account.Admin)
+		list := func(lat float64) api.Donation {
+			return n.Donate(donor, map[string]any{"latitude": lat, "longitude": 14.0, "expiryTime": time.Now().Add(48 * time.Hour)})
+		}
+		narrowed := func() *testkit.Socket {
+			s, _ := n.Watch(u)
+			if _, _, err := subscribe(s, 1, api.FeedSubscribe{Area: circle(50, 14, 5)}); err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		away, gone, stays := narrowed(), narrowed(), narrowed()
+		away.Abort()
+		gone.Abort()
+		heard := make(chan error, 1)
+		go func() { // it answers pings, and is cut at the end
+			for {
+				if _, err := stays.Next(); err != nil {
+					heard <- err
+					return
+				}
+			}
+		}()
+		cameBack := func(was *testkit.Socket, want api.Donation) *testkit.Socket {
+			t.Helper()
+			s, ready, err := back(t.Context(), n, u, was.PID, was.Offset)
+			if err != nil || !ready.Recovered {
+				t.Fatalf("back: %+v, %v", ready, err)
+			}
+			if d := testkit.Expect[api.DonationCreated](n, s, api.EventDonationCreated); d.ID != want.ID {
+				t.Fatalf("missed %s, want %s", d.ID, want.ID)
+			}
+			s.Abort()
+			return s
+		}
+		for range 30 {
+			<-time.After(10 * time.Minute)
+			donor.Token, u.Token = n.Token(donor.Account, time.Now()), n.Token(u.Account, time.Now())
+			list(10)
+			away = cameBack(away, list(50))
+		}
+		stays.Abort()
+		<-heard
+		<-time.After(10 * time.Minute)
+		list(10)
+		cameBack(stays, list(50))
+		if _, ready, err := back(t.Context(), n, u, gone.PID, gone.Offset); err != nil || ready.Reason != "window" {
+			t.Errorf("away for five hours: %+v, %v", ready, err)
+		}
+	})
 }
 
 // fill appends records, every other one for everybody.

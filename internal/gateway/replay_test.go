@@ -16,7 +16,7 @@ import (
 // prune empties the log, as retention does.
 func prune(n *testkit.Node) {
 	n.Update(func(ctx context.Context, tx *store.Tx) error {
-		_, err := tx.Prune(ctx, time.Now().Add(time.Hour), 100_000)
+		_, _, err := tx.Prune(ctx, time.Now().Add(time.Hour), 100_000)
 		return err
 	})
 }

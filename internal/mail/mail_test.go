@@ -460,7 +460,7 @@ func TestRetentionOvertakesTheSink(t *testing.T) {
 		r.start()()
 		r.record(verified, "ngo", "ngo")
 		r.update(func(ctx context.Context, tx *store.Tx) error {
-			n, err := tx.Prune(ctx, time.Now().Add(time.Hour), 100)
+			n, _, err := tx.Prune(ctx, time.Now().Add(time.Hour), 100)
 			if n != 2 {
 				t.Errorf("%d records went, want 2", n)
 			}

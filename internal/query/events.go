@@ -162,7 +162,7 @@ func (p *Page) add(recs []eventlog.Record, viewer Viewer) {
 func (s *Service) Resume(ctx context.Context, viewer Viewer, after string, limit int) (api.FeedResumed, error) {
 	from, perr := eventlog.ParsePosition(after)
 	if after == "" {
-		p, err := s.Tail(ctx)
+		p, err := s.beginning(ctx)
 		if err != nil {
 			return api.FeedResumed{}, err
 		}
@@ -193,8 +193,8 @@ func (s *Service) Head(ctx context.Context) (p eventlog.Position, err error) {
 	return p, err
 }
 
-// Tail is the position before everything that is kept.
-func (s *Service) Tail(ctx context.Context) (p eventlog.Position, err error) {
+// beginning is the position before everything that is kept.
+func (s *Service) beginning(ctx context.Context) (p eventlog.Position, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {
 		p, err = tx.Tail(ctx)
 		return err

@@ -94,7 +94,7 @@ func (w *world) append(a eventlog.Audience, payload string) {
 func (w *world) cut(seq int64) {
 	w.t.Helper()
 	err := w.store.Update(w.ctx, func(tx *store.Tx) error {
-		_, err := tx.Prune(w.ctx, time.Now().Add(time.Hour), int(seq))
+		_, _, err := tx.Prune(w.ctx, time.Now().Add(time.Hour), int(seq))
 		return err
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"errors"
+	"time"
 
 	"larder/api"
 	"larder/internal/donation"
@@ -63,23 +64,33 @@ func (s *Service) Snapshot(ctx context.Context, view feed.View) (snap Snapshot, 
 // ErrViewForgotten is what may have been narrowed, to nobody knows what any more.
 var ErrViewForgotten = errors.New("what the feed was narrowed to is not kept")
 
-// SessionView returns what the feed of a session of that account was narrowed to:
-// everything, if it was not. It is ErrViewForgotten when the account has narrowed so
-// many since that this one's may be forgotten.
-func (s *Service) SessionView(ctx context.Context, session, accountID string) (feed.View, error) {
-	var key string
-	var kept int
-	err := s.store.View(ctx, func(tx *store.Tx) (err error) {
-		key, kept, err = tx.SessionView(ctx, session, accountID)
-		return err
+// Session is what is known of one that comes back.
+type Session struct {
+	View    feed.View         // what its feed was narrowed to: everything, if it was not
+	Renewed time.Time         // when that was kept or renewed
+	Tail    eventlog.Position // of the log, at the same moment: from before it nobody can come back
+}
+
+// Session returns what is known of a session of that account. It is ErrViewForgotten
+// when the account has narrowed so many since that this one's view may be forgotten.
+func (s *Service) Session(ctx context.Context, session, accountID string) (known Session, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		known = Session{}
+		if known.Tail, err = tx.Tail(ctx); err != nil {
+			return err
+		}
+		key, at, kept, err := tx.SessionView(ctx, session, accountID)
+		switch {
+		case err != nil:
+			return err
+		case key != "":
+			known.Renewed = at
+			known.View, err = feed.ParseKey(key)
+			return err
+		case kept >= store.MaxViews:
+			return ErrViewForgotten
+		}
+		return nil
 	})
-	switch {
-	case err != nil:
-		return feed.View{}, err
-	case key != "":
-		return feed.ParseKey(key)
-	case kept >= store.MaxViews:
-		return feed.View{}, ErrViewForgotten
-	}
-	return feed.View{}, nil
+	return known, err
 }

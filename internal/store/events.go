@@ -149,44 +149,44 @@ func (t *Tx) records(ctx context.Context, tail string, args ...any) ([]eventlog.
 }
 
 // Prune removes the oldest records, those from before the given time and at most
-// limit of them, and returns how many. It stops at the first that is younger,
-// whatever comes after, so that no hole is left. Positions before those are out of
-// the window from then on: see Tail.
-func (t *Tx) Prune(ctx context.Context, before time.Time, limit int) (int64, error) {
-	through, err := t.lastBefore(ctx, before, limit)
+// limit of them, and returns how many, and when the last of them was written. It stops
+// at the first that is younger, whatever comes after, so that no hole is left.
+// Positions before those are out of the window from then on: see Tail.
+func (t *Tx) Prune(ctx context.Context, before time.Time, limit int) (n int64, last time.Time, err error) {
+	through, last, err := t.lastBefore(ctx, before, limit)
 	if err != nil || through == 0 {
-		return 0, err
+		return 0, last, err
 	}
 	res, err := t.tx.ExecContext(ctx, `DELETE FROM events WHERE seq <= $1`, through)
 	if err != nil {
-		return 0, unavailable(err)
+		return 0, last, unavailable(err)
 	}
 	if _, err := t.tx.ExecContext(ctx, `UPDATE log_state SET pruned = $1 WHERE pruned < $1`, through); err != nil {
-		return 0, unavailable(err)
+		return 0, last, unavailable(err)
 	}
-	n, err := res.RowsAffected()
-	return n, unavailable(err)
+	n, err = res.RowsAffected()
+	return n, last, unavailable(err)
 }
 
 // lastBefore is the last of the oldest records, at most limit, that are from
-// before the given time; 0: none.
-func (t *Tx) lastBefore(ctx context.Context, before time.Time, limit int) (through int64, err error) {
+// before the given time, and when it was written; 0: none.
+func (t *Tx) lastBefore(ctx context.Context, before time.Time, limit int) (through int64, last time.Time, err error) {
 	rows, err := t.tx.QueryContext(ctx, `SELECT seq, at FROM events ORDER BY seq LIMIT $1`, limit)
 	if err != nil {
-		return 0, unavailable(err)
+		return 0, last, unavailable(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var seq, at int64
 		if err := rows.Scan(&seq, &at); err != nil {
-			return 0, unavailable(err)
+			return 0, last, unavailable(err)
 		}
 		if at >= millis(before) {
-			return through, nil
+			return through, last, nil
 		}
-		through = seq
+		through, last = seq, fromMillis(at)
 	}
-	return through, unavailable(rows.Err())
+	return through, last, unavailable(rows.Err())
 }
 
 // Log is the store as the tailer reads it.

@@ -27,13 +27,22 @@ func (t *Tx) SaveView(ctx context.Context, session, accountID, view string, at t
 	return err
 }
 
+// RenewView says that a session that has narrowed its feed was here at that time.
+// Without a view it does nothing.
+func (t *Tx) RenewView(ctx context.Context, session string, at time.Time) error {
+	_, err := t.tx.ExecContext(ctx, `UPDATE views SET at = $2 WHERE session = $1`, session, millis(at))
+	return unavailable(err)
+}
+
 // SessionView returns what SaveView kept for a session of that account, empty if it
-// kept nothing, and how many views are kept of the account. With MaxViews of them,
-// what is not there may have gone.
-func (t *Tx) SessionView(ctx context.Context, session, accountID string) (view string, kept int, err error) {
+// kept nothing, when that was kept or renewed, and how many views are kept of the
+// account. With MaxViews of them, what is not there may have gone.
+func (t *Tx) SessionView(ctx context.Context, session, accountID string) (view string, at time.Time, kept int, err error) {
+	var ms int64
 	err = t.tx.QueryRowContext(ctx, `SELECT COALESCE((SELECT view FROM views WHERE session = $1 AND account_id = $2), ''),
-		(SELECT COUNT(*) FROM views WHERE account_id = $2)`, session, accountID).Scan(&view, &kept)
-	return view, kept, unavailable(err)
+		COALESCE((SELECT at FROM views WHERE session = $1 AND account_id = $2), 0),
+		(SELECT COUNT(*) FROM views WHERE account_id = $2)`, session, accountID).Scan(&view, &ms, &kept)
+	return view, fromMillis(ms), kept, unavailable(err)
 }
 
 // ForgetViews removes what clients had narrowed their feeds to before the given

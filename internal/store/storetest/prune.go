@@ -30,7 +30,7 @@ func appendAged(t *testing.T, st *store.Store, ages ...int) (seqs []int64) {
 func prune(t *testing.T, st *store.Store, hours, limit int) (n int64) {
 	t.Helper()
 	update(t, st, func(tx *store.Tx) (err error) {
-		n, err = tx.Prune(t.Context(), start.Add(-time.Duration(hours)*time.Hour), limit)
+		n, _, err = tx.Prune(t.Context(), start.Add(-time.Duration(hours)*time.Hour), limit)
 		return err
 	})
 	return n

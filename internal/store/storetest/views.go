@@ -18,7 +18,7 @@ func saveView(t *testing.T, st *store.Store, session, accountID, text string, at
 func sessionView(t *testing.T, st *store.Store, session, accountID string) (text string, kept int) {
 	t.Helper()
 	view(t, st, func(tx *store.Tx) (err error) {
-		text, kept, err = tx.SessionView(t.Context(), session, accountID)
+		text, _, kept, err = tx.SessionView(t.Context(), session, accountID)
 		return err
 	})
 	return text, kept
@@ -35,6 +35,22 @@ func viewsKept(t *testing.T, st *store.Store) {
 		if got, kept := sessionView(t, st, tc.session, tc.account); got != tc.want || kept != tc.kept {
 			t.Errorf("%s of %s: got %q of %d, want %q of %d", tc.session, tc.account, got, kept, tc.want, tc.kept)
 		}
+	}
+	later := start.Add(time.Minute)
+	update(t, st, func(tx *store.Tx) error {
+		if err := tx.RenewView(t.Context(), "s3", later); err != nil { // there is none
+			return err
+		}
+		return tx.RenewView(t.Context(), "s1", later)
+	})
+	for session, want := range map[string]time.Time{"s1": later, "s2": start, "s3": time.UnixMilli(0).UTC()} {
+		view(t, st, func(tx *store.Tx) error {
+			_, at, _, err := tx.SessionView(t.Context(), session, "ngo")
+			if !at.Equal(want) {
+				t.Errorf("%s was here last at %v, want %v", session, at, want)
+			}
+			return err
+		})
 	}
 }
 
