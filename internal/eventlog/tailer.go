@@ -11,6 +11,8 @@ import (
 type Source interface {
 	// Head returns the position of the newest record.
 	Head(ctx context.Context) (Position, error)
+	// Tail returns the position before the oldest record that is kept.
+	Tail(ctx context.Context) (Position, error)
 	// Since returns up to limit records after seq, oldest first.
 	Since(ctx context.Context, seq int64, limit int) ([]Record, error)
 }
@@ -42,11 +44,13 @@ const (
 )
 
 // Tailer reads the log of its source in order and hands every record to its
-// sink exactly once, starting after the position that Start fixed.
+// sink exactly once, starting after the position that Start fixed. Records that are
+// removed before it has come to them are lost to it: see OnLoss.
 type Tailer struct {
 	source Source
 	waker  *Waker
 	sink   func(context.Context, []Record)
+	lost   func(upTo Position)
 	log    *slog.Logger
 	pos    Position
 }
@@ -54,8 +58,14 @@ type Tailer struct {
 // NewTailer returns a Tailer. The sink is called from Run's goroutine with at
 // least one record; it must not block for long, as everybody waits for it.
 func NewTailer(source Source, waker *Waker, sink func(context.Context, []Record), log *slog.Logger) *Tailer {
-	return &Tailer{source: source, waker: waker, sink: sink, log: log}
+	return &Tailer{source: source, waker: waker, sink: sink, lost: func(Position) {}, log: log}
 }
+
+// OnLoss has lost called when records up to a position were removed before they
+// were read: a process that was stopped for longer than they are kept, say, while
+// another one went on. It is called like the sink, which gets what comes after, and
+// is set before Run.
+func (t *Tailer) OnLoss(lost func(upTo Position)) { t.lost = lost }
 
 // Start fixes the position after which Run reads: the newest record now. It is
 // called once, before Run.
@@ -107,10 +117,30 @@ func (t *Tailer) drain(ctx context.Context) error {
 		if recs[0].Position.Epoch != t.pos.Epoch {
 			return errEpoch
 		}
+		if err := t.missed(ctx, recs[0].Position); err != nil {
+			return err
+		}
 		t.sink(ctx, recs)
 		t.pos = recs[len(recs)-1].Position
 		if len(recs) < readLimit {
 			return nil
 		}
 	}
+}
+
+// missed tells of records that are gone between those that were read and the next
+// one. A number that nobody has is none of them.
+func (t *Tailer) missed(ctx context.Context, next Position) error {
+	if next.Seq == t.pos.Seq+1 {
+		return nil
+	}
+	tail, err := t.source.Tail(ctx)
+	if err != nil || tail.Seq <= t.pos.Seq {
+		return err
+	}
+	upTo := Position{Epoch: next.Epoch, Seq: next.Seq - 1}
+	t.log.Error("records were removed before they were read: clients start over", "after", t.pos.String(), "up_to", upTo.String())
+	t.lost(upTo)
+	t.pos = upTo
+	return nil
 }

@@ -22,6 +22,20 @@ type memory struct {
 	recs  []eventlog.Record
 	err   error
 	reads int
+	tail  int64
+}
+
+func (m *memory) Tail(context.Context) (eventlog.Position, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return eventlog.Position{Epoch: m.epoch, Seq: m.tail}, m.err
+}
+
+// prune removes the records up to a number.
+func (m *memory) prune(through int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tail = through
 }
 
 func (m *memory) Head(context.Context) (eventlog.Position, error) {
@@ -37,7 +51,7 @@ func (m *memory) Since(ctx context.Context, seq int64, limit int) ([]eventlog.Re
 	if err := errors.Join(m.err, ctx.Err()); err != nil {
 		return nil, err
 	}
-	after := m.recs[min(int(seq), len(m.recs)):]
+	after := m.recs[min(int(max(seq, m.tail)), len(m.recs)):]
 	return append([]eventlog.Record(nil), after[:min(limit, len(after))]...), nil
 }
 
@@ -222,6 +236,46 @@ func TestTailerNeverServesAnotherEpoch(t *testing.T) {
 		if got := strings.Count(tl.logs.String(), "epoch"); got != 1 {
 			t.Errorf("the changed epoch was logged %d times:\n%s", got, tl.logs.String())
 		}
+	})
+}
+
+// What was removed before it was read is told, loudly and once, before what comes
+// after it; a number that nobody has is no loss.
+func TestTailerTellsWhatWasRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &memory{epoch: epoch}
+		source.append(5)
+		var logs bytes.Buffer
+		var told []string
+		tailer := eventlog.NewTailer(source, eventlog.NewWaker(), func(_ context.Context, recs []eventlog.Record) {
+			told = append(told, fmt.Sprintf("%d-%d", recs[0].Position.Seq, recs[len(recs)-1].Position.Seq))
+		}, slog.New(slog.NewTextHandler(&logs, nil)))
+		tailer.OnLoss(func(upTo eventlog.Position) { told = append(told, fmt.Sprintf("lost up to %d", upTo.Seq)) })
+		if _, err := tailer.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		source.append(10)
+		source.prune(12)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go func() { _ = tailer.Run(ctx) }()
+		<-time.After(time.Second)
+		source.prune(14) // what was read
+		source.append(1)
+		<-time.After(time.Second)
+		source.mu.Lock()
+		source.recs = append(source.recs, eventlog.Record{}, eventlog.Record{Position: eventlog.Position{Epoch: epoch, Seq: 18}})
+		source.recs = append(source.recs[:16], source.recs[17]) // there is no 17
+		source.mu.Unlock()
+		<-time.After(time.Second)
+		if got, want := strings.Join(told, ", "), "lost up to 12, 13-15, 16-16, 18-18"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if got := logs.String(); strings.Count(got, "level=ERROR") != 1 || !strings.Contains(got, "removed before they were read") {
+			t.Errorf("logs: got %q", got)
+		}
+		stop()
+		synctest.Wait()
 	})
 }
 

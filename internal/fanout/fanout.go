@@ -29,10 +29,13 @@ import (
 )
 
 // Door is where live clients of one kind wait. Deliver is called in log order,
-// never concurrently; Signal at any time, from any goroutine. Neither may block.
+// never concurrently; Signal at any time, from any goroutine. None may block.
 type Door interface {
 	Deliver(m *Message)
 	Signal(s *Signal)
+	// Lose lets every client go that is in the stream, in place of a Deliver: what
+	// comes next there is gone, and none may take the rest for all.
+	Lose()
 }
 
 // Fanout hands records to doors.
@@ -139,6 +142,18 @@ func (f *Fanout) Message(r eventlog.Record) *Message {
 	return &Message{Record: r, Facts: feed.FactsOf(r), fan: f}
 }
 
+// Lose goes on after pos, because what is before it was removed before it could be
+// delivered. Whoever is in the stream has to start over.
+func (f *Fanout) Lose(pos eventlog.Position) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, d := range f.doors {
+		d.Lose()
+	}
+	f.ring = ring{before: pos.Seq}
+	f.move(pos)
+}
+
 func (f *Fanout) deliver(m *Message) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -146,8 +161,13 @@ func (f *Fanout) deliver(m *Message) {
 	for _, d := range f.doors {
 		d.Deliver(m)
 	}
-	f.pos = m.Record.Position
 	f.ring.add(m)
+	f.move(m.Record.Position)
+}
+
+// move goes on to a position, with the lock held.
+func (f *Fanout) move(pos eventlog.Position) {
+	f.pos = pos
 	if f.moved != nil {
 		close(f.moved)
 		f.moved = nil

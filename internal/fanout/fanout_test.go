@@ -58,6 +58,12 @@ func (d *door) Deliver(m *fanout.Message) {
 	}
 }
 
+func (d *door) Lose() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.clients = nil
+}
+
 func (d *door) Signal(*fanout.Signal) { d.t.Error("a signal among records") }
 
 func newFanout(t *testing.T, logs *bytes.Buffer, doors ...fanout.Door) *fanout.Fanout {

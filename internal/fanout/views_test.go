@@ -181,6 +181,23 @@ func TestRecall(t *testing.T) {
 	}
 }
 
+// After a loss the ring begins anew: nobody is given what is left for all.
+func TestLose(t *testing.T) {
+	d := &door{t: t, clients: []*client{{}}}
+	f := newFanout(t, nil, d)
+	f.Publish(t.Context(), []eventlog.Record{record(11, everyone), record(12, everyone)})
+	f.Lose(eventlog.Position{Epoch: epoch, Seq: 20})
+	f.Publish(t.Context(), []eventlog.Record{record(21, everyone)})
+	for after, want := range map[int64]bool{10: false, 12: false, 19: false, 20: true, 21: true} {
+		if got := f.EnterAfter(eventlog.Position{Epoch: epoch, Seq: after}, func(eventlog.Position, []*fanout.Message) {}); got != want {
+			t.Errorf("after %d: got %t, want %t", after, got, want)
+		}
+	}
+	if len(d.clients) != 0 || f.Position().Seq != 21 {
+		t.Errorf("%d clients are left, at %v", len(d.clients), f.Position())
+	}
+}
+
 func TestReach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFanout(t, nil)

@@ -20,6 +20,7 @@ const (
 	reasonLoggedOut engineio.Reason = "logged out everywhere"
 	reasonRole      engineio.Reason = "role changed"
 	reasonRecheck   engineio.Reason = "account can't be checked"
+	reasonGap       engineio.Reason = "events were removed before they were delivered"
 )
 
 // errRoleChanged closes a plain WebSocket whose client may come back at once.
@@ -46,6 +47,17 @@ func (g *Gateway) applyRights(r eventlog.Record) bool {
 		return false
 	}
 	return true
+}
+
+// Lose implements fanout.Door. Rights may have changed by what is gone, too: whoever
+// comes back shows its token anew.
+func (g *Gateway) Lose() {
+	for _, n := range g.spaces {
+		n.Disconnect(reasonGap, true)
+	}
+	for _, c := range g.own.clients(g.own.live, nil) {
+		c.end(errGap, reasonGap)
+	}
 }
 
 // expel closes every connection of an account.

@@ -232,6 +232,7 @@ func (n *Node) joinLog(ctx context.Context, waker *eventlog.Waker) error {
 	var fan *fanout.Fanout
 	n.tailer = eventlog.NewTailer(n.store.Log(), waker,
 		func(ctx context.Context, recs []eventlog.Record) { fan.Publish(ctx, recs) }, n.log)
+	n.tailer.OnLoss(func(upTo eventlog.Position) { fan.Lose(upTo) })
 	pos, err := n.tailer.Start(ctx)
 	if err != nil {
 		return fmt.Errorf("read log: %w", err)

@@ -206,6 +206,15 @@ func (l Log) Head(ctx context.Context) (p eventlog.Position, err error) {
 	return p, err
 }
 
+// Tail implements eventlog.Source.
+func (l Log) Tail(ctx context.Context) (p eventlog.Position, err error) {
+	err = l.store.View(ctx, func(t *Tx) error {
+		p, err = t.Tail(ctx)
+		return err
+	})
+	return p, err
+}
+
 // Since implements eventlog.Source.
 func (l Log) Since(ctx context.Context, seq int64, limit int) (recs []eventlog.Record, err error) {
 	err = l.store.View(ctx, func(t *Tx) error {
