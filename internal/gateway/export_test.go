@@ -55,3 +55,17 @@ func (p Past) Kept() int {
 
 // ErrNoTurn is what somebody hears who has waited too long to read the log.
 var ErrNoTurn = errNoTurn
+
+// Ended are the sockets that have left on purpose.
+type Ended struct{ endedSockets }
+
+// Add remembers one.
+func (e *Ended) Add(id string) { e.add(id) }
+
+// Has says whether one is remembered.
+func (e *Ended) Has(id string) bool { return e.has(id) }
+
+// Reach waits until a gateway has delivered a position.
+func Reach(ctx context.Context, queries *query.Service, f *fanout.Fanout, pos eventlog.Position) error {
+	return (&Gateway{queries: queries, fan: f}).reach(ctx, pos)
+}

@@ -17,6 +17,7 @@ import (
 	"larder/internal/gateway"
 	"larder/internal/query"
 	"larder/internal/store"
+	"larder/socketio"
 )
 
 // archive is a log on disk and the past that is read from it.
@@ -243,5 +244,53 @@ func TestStretchAtTheTail(t *testing.T) {
 	messages, from, upTo, err := a.After(t.Context(), a.at(100))
 	if err != nil || from.Seq != 300 || upTo.Seq != 1024 || len(messages) != 724 {
 		t.Errorf("got %d messages from %v up to %v, %v", len(messages), from, upTo, err)
+	}
+}
+
+// A client may have heard elsewhere what this node has not delivered yet: it waits
+// for that, but not for what nobody can have heard.
+func TestReachWaitsForANodeThatIsBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArchive(t, 20)
+		f := fanout.New(a.at(10), slog.New(slog.DiscardHandler))
+		queries := query.NewService(a.store, time.UTC)
+		for pos, want := range map[eventlog.Position]error{
+			a.at(9): nil, a.at(10): nil, a.at(21): socketio.UnrecoveredOffset,
+			{Epoch: "zzzzzzzzzzzz", Seq: 5}: socketio.UnrecoveredEpoch,
+		} {
+			if err := gateway.Reach(t.Context(), queries, f, pos); !errors.Is(err, want) {
+				t.Errorf("%v: got %v, want %v", pos, err, want)
+			}
+		}
+		reached := make(chan error, 1)
+		go func() { reached <- gateway.Reach(t.Context(), queries, f, a.at(12)) }()
+		for seq := int64(11); seq <= 12; seq++ {
+			synctest.Wait()
+			if len(reached) > 0 {
+				t.Fatalf("at %v: got to 12", f.Position())
+			}
+			f.Publish(t.Context(), []eventlog.Record{{Position: a.at(seq)}})
+		}
+		if err := <-reached; err != nil {
+			t.Errorf("at 12: %v", err)
+		}
+		go func() { reached <- gateway.Reach(t.Context(), queries, f, a.at(15)) }()
+		<-time.After(11 * time.Second)
+		if err := <-reached; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("waiting for ever: %v", err)
+		}
+	})
+}
+
+// Of the sockets that have left on purpose the last are remembered.
+func TestEndedSocketsAreBounded(t *testing.T) {
+	var e gateway.Ended
+	for i := range 10_003 {
+		e.Add(fmt.Sprint(i))
+	}
+	for i, want := range map[int]bool{0: false, 2: false, 3: true, 10_002: true, 10_003: false} {
+		if got := e.Has(fmt.Sprint(i)); got != want {
+			t.Errorf("socket %d of 10,003: remembered %t, want %t", i, got, want)
+		}
 	}
 }

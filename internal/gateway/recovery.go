@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"larder/api"
@@ -42,23 +41,15 @@ const unrecoveredView socketio.Unrecovered = "view"
 // offset a position of the log, and what a feed was narrowed to is in the store.
 // So it works after a restart and on any node.
 type recovery struct {
-	g    *Gateway
-	key  []byte
-	keep time.Duration // how long records are kept; 0: for ever
-	past *past
-
-	mu    sync.Mutex // guards the fields below
-	ended map[string]struct{}
-	order []string // of ended, oldest first
+	g     *Gateway
+	key   []byte
+	keep  time.Duration // how long records are kept; 0: for ever
+	past  *past
+	ended endedSockets
 }
 
-// maxEnded bounds the sockets that are remembered as ended on purpose. Who is
-// forgotten could come back with a token of the same account, to what that
-// account may see: a curiosity, no leak.
-const maxEnded = 10_000
-
 func newRecovery(g *Gateway, key []byte, keep time.Duration) *recovery {
-	return &recovery{g: g, key: key, keep: keep, ended: map[string]struct{}{}}
+	return &recovery{g: g, key: key, keep: keep}
 }
 
 var _ socketio.Recovery = (*recovery)(nil)
@@ -87,9 +78,7 @@ func (r *recovery) Find(_ context.Context, s *socketio.Socket, pid, offset strin
 	if _, err := eventlog.ParsePosition(offset); err != nil {
 		return "", socketio.UnrecoveredOffset
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, ended := r.ended[id]; ended {
+	if r.ended.has(id) {
 		return "", socketio.UnrecoveredEnded
 	}
 	return id, nil
@@ -101,14 +90,7 @@ func (r *recovery) Left(s *socketio.Socket, _ string, why engineio.Reason, final
 	if !final && why != reasonView {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.order) >= maxEnded {
-		delete(r.ended, r.order[0])
-		r.order = r.order[1:]
-	}
-	r.ended[s.ID()] = struct{}{}
-	r.order = append(r.order, s.ID())
+	r.ended.add(s.ID())
 }
 
 // Replay implements socketio.Recovery: feed.ready, and what the socket missed.
