@@ -119,7 +119,7 @@ func TestIndexesAreUsed(t *testing.T) {
 			"SEARCH views USING COVERING INDEX views_account (account_id=?)",
 		},
 		"view of a session": {
-			func(tx *store.Tx) error { _, _, err := tx.SessionView(t.Context(), "s", "a"); return err },
+			func(tx *store.Tx) error { _, _, _, err := tx.SessionView(t.Context(), "s", "a"); return err },
 			"SEARCH views USING COVERING INDEX views_account (account_id=?)",
 		},
 		"volunteers near": {

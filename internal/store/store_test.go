@@ -379,7 +379,7 @@ func TestTooManyViewsGoInSteps(t *testing.T) {
 			if err := tx.SaveView(t.Context(), "new", "a", "{}", time.Now()); err != nil {
 				return err
 			}
-			_, kept, err := tx.SessionView(t.Context(), "new", "a")
+			_, _, kept, err := tx.SessionView(t.Context(), "new", "a")
 			if kept != want {
 				t.Errorf("%d views are left, want %d", kept, want)
 			}

@@ -388,7 +388,7 @@ func TestRetention(t *testing.T) {
 		old(2500, keep+time.Minute)
 		old(3, keep-30*time.Minute)
 		r.update(func(tx *store.Tx) error {
-			return tx.SaveView(t.Context(), "session", "account", `{}`, time.Now().Add(-keep-time.Minute))
+			return tx.SaveView(t.Context(), "session", "account", `{}`, time.Now().Add(-2*keep))
 		})
 		r.run()
 		<-time.After(time.Second)
