@@ -268,6 +268,7 @@ func TestTailerTellsWhatWasRemoved(t *testing.T) {
 		source.recs = append(source.recs[:16], source.recs[17]) // there is no 17
 		source.mu.Unlock()
 		<-time.After(time.Second)
+		synctest.Wait()
 		if got, want := strings.Join(told, ", "), "lost up to 12, 13-15, 16-16, 18-18"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
