@@ -194,8 +194,7 @@ func TestWaitedIsForThoseBehind(t *testing.T) {
 	bubble(t, func(r *rig) {
 		p := r.open()
 		held := r.hold(p)
-		send(r, r.app(0), "a")
-		send(r, r.app(0), "b")
+		send(r, r.app(0), "a", "b")
 		r.want(<-held, 200, "4a\x1e4b")
 		ws, _ := r.connect()
 		read := readAll(ws)
@@ -268,8 +267,9 @@ func TestMaxQueued(t *testing.T) {
 		}
 		queued(10 * 98)
 		held := r.hold(keepsUp)
-		push(2, nil) // who keeps up costs nothing, and is not hurt
-		push(2, nil)
+		if err := r.app(2).Send(m, m); err != nil { // who keeps up costs nothing, and is not hurt
+			t.Errorf("Send of two: %v", err)
+		}
 		r.want(<-held, 200, "4"+strings.Repeat("x", 95)+"\x1e4"+strings.Repeat("x", 95))
 		synctest.Wait()
 		push(2, nil) // its poll is not there, but nothing waits

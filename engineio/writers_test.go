@@ -188,7 +188,7 @@ func TestSendAllocatesNothing(t *testing.T) {
 
 // Senders, closers and peers that leave at any time, on real sockets.
 func TestSocketsAtAnyTime(t *testing.T) {
-	r := newTCPRig(t, engineio.Config{PingInterval: 50 * time.Millisecond, PingTimeout: 50 * time.Millisecond, QueueBytes: 64 << 20})
+	r := newTCPRig(t, engineio.Config{PingInterval: 50 * time.Millisecond, PingTimeout: 5 * time.Second, QueueBytes: 64 << 20})
 	var wg sync.WaitGroup
 	for i := range 40 {
 		c, a := r.dial()

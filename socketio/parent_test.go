@@ -63,6 +63,7 @@ func TestParent(t *testing.T) {
 		p.connect("/room-2", "")
 		p.connect("/room-fixed", "")
 		p.connect("/other", "")
+		synctest.Wait() // it is answered a little before the parent is told
 		q.connect("/room-2", "")
 		q.send(`0/room-3,{"a":1}`, `0/none,`, `0/panic,`)
 		q.expect(`4/room-3,{"message":"not /room-3"}`, `4/none,{"message":"Invalid namespace"}`, `4/panic,{"message":"Invalid namespace"}`)

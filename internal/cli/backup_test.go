@@ -26,6 +26,7 @@ func TestRestoreIsANewLifeForClients(t *testing.T) {
 	donor := n.User(account.Donor)
 	n.Donate(donor, map[string]any{"name": "Before"})
 	c := start(t, nil, "tail", "--url", n.URL(), "--token", donor.Token, "--json")
+	c.stderr.await(t, "connected, position ") // it shows what happens from then on
 	n.Donate(donor, map[string]any{"name": "Seen"})
 	c.stdout.await(t, "Seen")
 

@@ -58,7 +58,7 @@ func TestTailTellsOfNearExpiry(t *testing.T) {
 	donor, _ := register(t, url, "DONOR", "donor@example.org")
 	c := start(t, map[string]string{"LARDER_PASSWORD": password, "LARDER_EMAIL": "donor@example.org"}, "tail", "--url", url)
 	c.stderr.await(t, "connected, position ")
-	due := time.Now().Add(time.Hour + 300*time.Millisecond)
+	due := time.Now().Add(time.Hour + 3*time.Second)
 	_, err := donor.CreateDonation(t.Context(), api.DonationDraft{
 		Name: "Rolls", FoodType: "Bread", Unit: "kg", Quantity: 4, ExpiryTime: due.Format(time.RFC3339Nano),
 	})

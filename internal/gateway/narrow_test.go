@@ -344,7 +344,7 @@ func TestViewThatFails(t *testing.T) {
 			}
 			n.Donate(donor, nil)
 			testkit.Expect[api.DonationCreated](n, s, api.EventDonationCreated)
-			db, err := sql.Open("sqlite", strings.TrimPrefix(n.Config.DatabaseURL, "sqlite:"))
+			db, err := sql.Open("sqlite", strings.TrimPrefix(n.Config.DatabaseURL, "sqlite:")+"?_pragma=busy_timeout(10000)")
 			if err == nil {
 				_, err = db.ExecContext(t.Context(), tc.sql)
 				err = errors.Join(err, db.Close())

@@ -102,7 +102,7 @@ describe('last words', { concurrency: true }, () => {
 describe('heartbeats', { concurrency: true }, () => {
   for (const mode of Object.keys(MODES)) {
     test(`keep a quiet connection, ${mode}`, { timeout: 20_000 }, async (t) => {
-      const engine = await Engine.start(t, { pingInterval: 100, pingTimeout: 1500 });
+      const engine = await Engine.start(t, { pingInterval: 100, pingTimeout: 10_000 });
       const client = await engine.tap(mode);
       let pings = 0;
       client.socket.io.on('ping', () => pings++);
@@ -112,7 +112,7 @@ describe('heartbeats', { concurrency: true }, () => {
     });
 
     test(`of a client that does not answer, ${mode}`, { timeout: 20_000 }, async (t) => {
-      const engine = await Engine.start(t, { pingInterval: 400, pingTimeout: 400 });
+      const engine = await Engine.start(t, { pingInterval: 400, pingTimeout: 2000 });
       const client = await engine.tap(mode, { reconnection: false });
       const { id } = client.socket;
       const { engine: session } = client.socket.io;
@@ -122,7 +122,7 @@ describe('heartbeats', { concurrency: true }, () => {
     });
 
     test(`of a server that is frozen, ${mode}`, { timeout: 20_000 }, async (t) => {
-      const engine = await Engine.start(t, { pingInterval: 400, pingTimeout: 400 });
+      const engine = await Engine.start(t, { pingInterval: 400, pingTimeout: 2000 });
       const client = await engine.tap(mode);
       const { id } = client.socket;
       engine.child.kill('SIGSTOP');

@@ -62,7 +62,7 @@ describe('arguments', { concurrency: true }, () => {
 describe('acks that the server asks for', { concurrency: true }, () => {
   for (const mode of Object.keys(MODES)) {
     test(mode, { timeout: 30_000 }, async (t) => {
-      const engine = await Engine.start(t, { ackTimeout: 400 });
+      const engine = await Engine.start(t, { ackTimeout: 2000 });
       const [one, two, three] = await Promise.all([engine.tap(mode), engine.tap(mode), engine.tap(mode)]);
       for (const client of [one, two, three]) {
         client.socket.on('name', (given, ack) => ack({ given, by: client.socket.id }));

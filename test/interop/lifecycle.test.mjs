@@ -109,11 +109,11 @@ async function life(t, options, path) {
   expect(statusEvent.bind(null, two, 'AVAILABLE', donor.id, 'the dog ate it'));
 
   // Two that nobody picks up: the clock ends them, the claimed one later.
-  const short = draft({ expiryTime: inFuture(1200), donorName: 'Somebody', quantity: '0.5' });
+  const short = draft({ expiryTime: inFuture(5000), donorName: 'Somebody', quantity: '0.5' });
   let three = await server.create(donor, short);
   assert.deepEqual(three, newDonation(short, donor, 'Somebody', three));
   expect(createdEvent.bind(null, three));
-  const longer = draft({ expiryTime: inFuture(1400), quantity: 1000000 });
+  const longer = draft({ expiryTime: inFuture(5400), quantity: 1000000 });
   let four = await server.create(admin, longer);
   assert.deepEqual(four, newDonation(longer, admin, admin.name, four));
   expect(createdEvent.bind(null, four));

@@ -15,10 +15,10 @@ test('near expiry is announced an hour before, once', { timeout: 30_000 }, async
   for (const each of taps) await each.ready();
 
   const short = await server.create(donor, { expiryTime: inFuture(HOUR - 1000) }); // its creation has said it
-  const open = await server.create(donor, { expiryTime: inFuture(HOUR + 500) });
-  const claimed = await server.create(donor, { expiryTime: inFuture(HOUR + 1000) });
+  const open = await server.create(donor, { expiryTime: inFuture(HOUR + 3000) });
+  const claimed = await server.create(donor, { expiryTime: inFuture(HOUR + 4000) });
   await server.ok('PATCH', `/donations/${claimed.id}/claim`, { by: ngo });
-  const carried = await server.create(donor, { expiryTime: inFuture(HOUR + 1000) });
+  const carried = await server.create(donor, { expiryTime: inFuture(HOUR + 4000) });
   await server.ok('PATCH', `/donations/${carried.id}/claim`, { by: ngo });
   await server.ok('PATCH', `/donations/${carried.id}/status`, { by: volunteer, body: { status: 'PICKED_UP' } });
 
