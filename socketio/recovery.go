@@ -24,7 +24,8 @@ const ReasonReplaced engineio.Reason = "replaced"
 //
 //   - The middlewares decide whether it may join, with the rights of today.
 //   - Find says which socket it was. If that is still there, it is closed with
-//     [ReasonReplaced], however far its CONNECT is.
+//     [ReasonReplaced], and so is who came to be the same before, however far its
+//     CONNECT is. So the newest is the one.
 //   - Replay takes it in, and returns what it missed.
 //   - The client gets its answer, what it missed, what was emitted since it was
 //     taken in, and then OnConnect runs.
@@ -60,8 +61,7 @@ type Recovery interface {
 	// is sent to it waits behind the replay. To leave no hole and no overlap,
 	// enter has to be called where no event can be logged and sent at the
 	// same time. It takes locks of this package, but does not wait. If it
-	// reports false, s cannot be taken in now, and Replay returns any error.
-	// It may then be called again.
+	// reports false, s has gone, and Replay returns any error.
 	Replay(ctx context.Context, s *Socket, pid, offset string, enter func() bool) ([]*Event, error)
 
 	// Left tells that a socket is gone, as soon as nothing is sent to it any
@@ -86,6 +86,7 @@ const (
 	UnrecoveredOffset  Unrecovered = "offset"  // not an offset that the socket could have
 	UnrecoveredEpoch   Unrecovered = "epoch"   // an offset of another log
 	UnrecoveredRights  Unrecovered = "rights"  // not this user's
+	UnrecoveredGone    Unrecovered = "gone"    // its connection ended meanwhile, maybe for a newer one
 	UnrecoveredFailed  Unrecovered = "failed"  // an error that is no Unrecovered, which is in the log
 )
 
@@ -198,10 +199,6 @@ func (n *Namespace) told(s *Socket, result string, replayed int) {
 	n.server.cfg.Observer.Recovered(n.label(), result, replayed)
 }
 
-// replayTries is how often a socket is taken in while others come back with the
-// same pid.
-const replayTries = 3
-
 // comeBack makes s the socket that it was. If it fails, s may be a member.
 func (n *Namespace) comeBack(s *Socket, pid, offset string) (missed []*Event, err error) {
 	defer n.recovered("recovery panicked", s, &err)
@@ -214,19 +211,21 @@ func (n *Namespace) comeBack(s *Socket, pid, offset string) (missed []*Event, er
 	}
 	rec := &recoveryState{id: id, pid: pid, result: resultPending}
 	if !s.setRecovery(rec) {
-		return nil, ErrNotConnected
+		return nil, UnrecoveredGone
 	}
-	entered, refused := false, true
-	for try := 0; refused && try < replayTries && phase(s.phase.Load()) != phaseLeft; try++ {
-		n.replace(id)
-		refused = false
-		missed, err = n.recovery.Replay(s.handling(), s, pid, offset, func() bool {
-			entered = n.members.add(s)
-			refused = !entered
-			return entered
-		})
-	}
-	if err == nil && !entered {
+	member, earlier := n.members.claim(s)
+	defer n.members.release(s)
+	n.replace(member)
+	n.replace(earlier)
+	entered := false
+	missed, err = n.recovery.Replay(s.handling(), s, pid, offset, func() bool {
+		entered = n.members.add(s)
+		return entered
+	})
+	switch {
+	case phase(s.phase.Load()) == phaseLeft:
+		return nil, UnrecoveredGone
+	case err == nil && !entered:
 		err = errors.New("replay without enter")
 	}
 	if err != nil {
@@ -238,14 +237,16 @@ func (n *Namespace) comeBack(s *Socket, pid, offset string) (missed []*Event, er
 	return missed, nil
 }
 
-// replace ends the socket of that id, if there is one. Its connection goes first,
-// so that no DISCONNECT can tell the client to stay away.
-func (n *Namespace) replace(id string) {
-	if old := n.members.find(id); old != nil {
-		old.conn.session.Close(ReasonReplaced)
-		old.leave(engineio.Cause{Reason: ReasonReplaced}, false)
-		n.drop(old) // if somebody else is busy with the same
+// replace ends a socket, if there is one, for the one that comes back in its place.
+// Its connection goes first, so that no DISCONNECT can tell the client to stay away.
+// From then on it can't be taken in, however far its own CONNECT is.
+func (n *Namespace) replace(old *Socket) {
+	if old == nil {
+		return
 	}
+	old.conn.session.Close(ReasonReplaced)
+	old.leave(engineio.Cause{Reason: ReasonReplaced}, false)
+	n.drop(old) // if somebody else is busy with the same
 }
 
 // begin makes s a member that has nothing to come back to.

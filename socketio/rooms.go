@@ -18,7 +18,8 @@ type registry struct {
 	ids   map[string]*Socket
 	all   room
 	rooms map[string]*room
-	mark  uint64 // the last value given out by members
+	back  map[string]*Socket // by id: the last that came to be the socket of it, until it is or has failed
+	mark  uint64             // the last value given out by members
 }
 
 // membership is a socket's side of the registry, guarded by the registry's mutex.
@@ -129,11 +130,32 @@ func (g *registry) noted(s *Socket) []string {
 	return s.member.names()
 }
 
-// find returns the member of that id.
-func (g *registry) find(id string) *Socket {
+// claim makes s the one that comes back as the socket of its id. It returns who is
+// that now, and who came to be it before s and is not yet: any of them may be nil.
+// Once both have been removed, nobody but s is added under that id, unless somebody
+// claims it after s.
+func (g *registry) claim(s *Socket) (member, earlier *Socket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.ids[id]
+	if g.back == nil {
+		g.back = make(map[string]*Socket)
+	}
+	id := s.ID()
+	member, earlier = g.ids[id], g.back[id]
+	g.back[id] = s
+	return member, earlier
+}
+
+// release ends the claim of s, if nobody has claimed the id since.
+func (g *registry) release(s *Socket) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if id := s.ID(); g.back[id] == s {
+		delete(g.back, id)
+	}
+	if len(g.back) == 0 {
+		g.back = nil
+	}
 }
 
 // forget drops the list that remove kept.
