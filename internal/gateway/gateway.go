@@ -202,27 +202,34 @@ func actorOf(s *socketio.Socket) account.Actor {
 	return account.Actor{}
 }
 
-// connected lets an authenticated socket into the stream.
+// connected lets an authenticated socket into the stream. Who has come back is in
+// already, and was looked up again after that.
 func (g *Gateway) connected(ctx context.Context, s *socketio.Socket) {
 	who := actorOf(s)
 	g.present.enter(g.log, who.ID, s.Namespace().Name(), string(s.Transport()))
-	if !s.Recovered() { // who has come back is in already, was told first, and looked up after that
-		g.fan.Enter(func(pos eventlog.Position) {
-			g.emitAt(s, pos.String(), api.EventFeedReady, api.FeedReady{
-				Position: pos.String(), Reason: s.RecoveryResult(), User: api.FeedUser{ID: who.ID, Role: string(who.Role)},
-			})
-			g.joinFeed(s, who, feed.View{})
-		})
+	if !s.Recovered() && !g.begin(ctx, s, who) {
+		return
 	}
 	for _, sig := range g.trips.of(who.ID, time.Now()) {
 		g.emit(s, sig.Name, sig.Data) // not volatile: feed.ready may still be on its way
 	}
 	g.expiry.add(ticketOf(s), socketBearer{s})
-	if !s.Recovered() {
-		// A suspension that was delivered between the check of the token and the join
-		// has not reached this socket: look again, now that later ones will.
-		g.recheck(ctx, ticketOf(s), socketBearer{s})
+}
+
+// begin lets a socket in where the stream is, unless its account has lost its right
+// to it since the token was checked: what happens later finds the socket in a room.
+func (g *Gateway) begin(ctx context.Context, s *socketio.Socket, who account.Actor) bool {
+	g.pauseFeed(s, who)
+	if !g.recheck(ctx, ticketOf(s), socketBearer{s}) {
+		return false
 	}
+	g.fan.Enter(func(pos eventlog.Position) {
+		g.emitAt(s, pos.String(), api.EventFeedReady, api.FeedReady{
+			Position: pos.String(), Reason: s.RecoveryResult(), User: api.FeedUser{ID: who.ID, Role: string(who.Role)},
+		})
+		g.joinFeed(s, who, feed.View{})
+	})
+	return true
 }
 
 func (g *Gateway) disconnected(s *socketio.Socket, reason engineio.Reason) {

@@ -30,7 +30,7 @@ func (g *Gateway) subscribe(ctx context.Context, s *socketio.Socket, req api.Fee
 	defer done()
 	err := g.narrow(ctx, listener{
 		who:   who,
-		pause: func() { g.leaveFeed(s, who) },
+		pause: func() { g.pauseFeed(s, who) },
 		tell: func(m *fanout.Message, p feed.Passage) {
 			if ev := m.Event(p); ev != nil {
 				_ = s.Emit(ev) // it has left, or is slow and will come back
@@ -50,7 +50,6 @@ func (g *Gateway) subscribe(ctx context.Context, s *socketio.Socket, req api.Fee
 	if errors.Is(err, errOvertaken) || errors.Is(err, errUnsure) {
 		s.Close(reasonView)
 	}
-	g.recheck(ctx, ticketOf(s), socketBearer{s}) // what happened to the account meanwhile was told to those in its room
 	return err
 }
 
@@ -62,15 +61,22 @@ func (g *Gateway) joinFeed(s *socketio.Socket, who account.Actor, view feed.View
 	} else {
 		rooms = append(rooms[:2], fanout.RoomNarrowed, g.fan.Views.Watch(s, view))
 	}
+	g.join(s, who, rooms...)
+	s.Leave(roomPaused(who.ID))
+}
+
+// pauseFeed takes a socket out of all that joinFeed put it in. Nothing is sent to it
+// then, but what happens to its account reaches it.
+func (g *Gateway) pauseFeed(s *socketio.Socket, who account.Actor) {
+	g.join(s, who, roomPaused(who.ID))
+	_, room := g.fan.Views.Of(s)
+	s.Leave(fanout.RoomEveryone, fanout.RoomNarrowed, fanout.RoomUser(who.ID), fanout.RoomRole(string(who.Role)), room)
+}
+
+func (g *Gateway) join(s *socketio.Socket, who account.Actor, rooms ...string) {
 	if err := s.Join(rooms...); err != nil {
 		g.fan.Views.Forget(s)
 		g.log.Error("socket in no room", "user_id", who.ID, "err", err)
 		s.Close("") // it would be silent for ever
 	}
-}
-
-// leaveFeed takes a socket out of all that joinFeed put it in.
-func (g *Gateway) leaveFeed(s *socketio.Socket, who account.Actor) {
-	_, room := g.fan.Views.Of(s)
-	s.Leave(fanout.RoomEveryone, fanout.RoomNarrowed, fanout.RoomUser(who.ID), fanout.RoomRole(string(who.Role)), room)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -15,11 +16,11 @@ import (
 	"larder/internal/command"
 	"larder/internal/testkit"
 	"larder/internal/testkit/pgtest"
+	"larder/internal/testkit/wire"
 )
 
-// lockViews holds up whoever looks what a feed was narrowed to, until release.
-// waiting returns when somebody is.
-func lockViews(t *testing.T, address string) (waiting, release func()) {
+// lock holds up whoever reads a table, until release. waiting returns when somebody is.
+func lock(t *testing.T, address, table string) (waiting, release func()) {
 	t.Helper()
 	db, err := sql.Open("pgx", address)
 	if err != nil {
@@ -30,13 +31,13 @@ func lockViews(t *testing.T, address string) (waiting, release func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.ExecContext(t.Context(), `LOCK TABLE views IN ACCESS EXCLUSIVE MODE`); err != nil {
+	if _, err := tx.ExecContext(t.Context(), `LOCK TABLE `+table+` IN ACCESS EXCLUSIVE MODE`); err != nil {
 		t.Fatal(err)
 	}
 	waiting = func() {
 		t.Helper()
 		for n := 0; n == 0; {
-			err := db.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'views'::regclass`).Scan(&n)
+			err := db.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = $1::regclass`, table).Scan(&n)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,7 +83,7 @@ func TestRevokedWhileComingBack(t *testing.T) {
 			first.Abort()
 			n.Donate(donor, nil)
 			bystander, _ := n.Watch(donor)
-			waiting, release := lockViews(t, address)
+			waiting, release := lock(t, address, "views")
 			s, err := n.Open(t.Context(), nil)
 			if err != nil {
 				t.Fatal(err)
@@ -113,5 +114,27 @@ func TestRevokedWhileComingBack(t *testing.T) {
 				t.Errorf("after it: got %s", text)
 			}
 		})
+	}
+}
+
+// What an account loses while one of its sockets narrows its feed, and is not in the
+// stream, closes the socket, and not only when the snapshot has been read: P-4, P-23.
+func TestRevokedWhileNarrowing(t *testing.T) {
+	address := pgtest.Database(t)
+	n := testkit.Start(t, testkit.Options{Database: address})
+	u := n.User(account.NGO)
+	s, _ := n.Watch(u)
+	waiting, release := lock(t, address, "donations")
+	defer release()
+	if err := s.Emit(1, api.EventFeedSubscribe, api.FeedSubscribe{Area: circle(50, 14, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	waiting()
+	if _, err := beside(t, n).LogOut(t.Context(), u.Email); err != nil {
+		t.Fatal(err)
+	}
+	e, err := s.Next()
+	if closed, ok := errors.AsType[*wire.Closed](err); !ok || closed.Reason != "logged out everywhere" {
+		t.Errorf("got %s %s, %v, want the end", e.Name, e.Data, err)
 	}
 }

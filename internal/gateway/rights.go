@@ -60,10 +60,14 @@ func (g *Gateway) Lose() {
 	}
 }
 
+// roomPaused is the room of those sockets of an account that are not in the stream, be
+// it not yet or not now. Nothing is sent there: it is how their rights find them.
+func roomPaused(accountID string) string { return "paused:" + accountID }
+
 // expel closes every connection of an account.
 func (g *Gateway) expel(accountID string, why error, reason engineio.Reason) {
 	for _, n := range g.spaces {
-		n.Disconnect(reason, true, fanout.RoomUser(accountID))
+		n.Disconnect(reason, true, fanout.RoomUser(accountID), roomPaused(accountID))
 	}
 	g.own.expel(accountID, why, reason)
 }
@@ -76,7 +80,7 @@ func (g *Gateway) adjust(r eventlog.Record) {
 		return
 	}
 	for _, n := range g.spaces {
-		for _, s := range n.Sockets(fanout.RoomUser(r.Subject)) {
+		for _, s := range n.Sockets(fanout.RoomUser(r.Subject), roomPaused(r.Subject)) {
 			if t := ticketOf(s); t != nil {
 				t.setActor(a)
 			}
