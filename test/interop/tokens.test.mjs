@@ -10,7 +10,7 @@ const { io } = createRequire(import.meta.url)('socket.io-client');
 test('a token runs out', { timeout: 60_000 }, async (t) => {
   const server = await Server.start(t);
   const donor = await server.account('DONOR');
-  const brief = () => sign({ sub: donor.id, iat: Math.floor(Date.now() / 1000), exp: Math.floor(Date.now() / 1000) + 2 });
+  const brief = () => sign({ sub: donor.id, iat: Math.floor(Date.now() / 1000), exp: Math.floor(Date.now() / 1000) + 4 });
   const open = () => {
     const client = { told: 0, drops: [], connects: 0, asked: 0 };
     client.socket = io(`${server.url}/donations`, {
