@@ -66,6 +66,6 @@ func (e *Ended) Add(id string) { e.add(id) }
 func (e *Ended) Has(id string) bool { return e.has(id) }
 
 // Reach waits until a gateway has delivered a position.
-func Reach(ctx context.Context, queries *query.Service, f *fanout.Fanout, pos eventlog.Position) error {
+func Reach(ctx context.Context, queries *query.Service, f *fanout.Fanout, pos eventlog.Position) (gap string, err error) {
 	return (&Gateway{queries: queries, fan: f}).reach(ctx, pos)
 }

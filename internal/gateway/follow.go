@@ -98,36 +98,23 @@ func (g *Gateway) follow(ctx context.Context, c client, position string) error {
 		g.beginNow(c, api.FeedReady{User: user, Reason: query.ReasonPosition})
 		return nil
 	}
-	ready := &api.FeedReady{Position: position, Recovered: true, User: user} // nil when it was told
+	r := &replay{g: g, c: c, after: after, ready: &api.FeedReady{Position: position, Recovered: true, User: user}}
 	for {
-		if g.catchUp(c, after, ready) {
-			return nil
-		}
-		page, err := g.queries.Events(ctx, p.viewer(), after, 0)
+		live, gap, err := r.next(ctx)
 		switch {
 		case err != nil:
 			return err
-		case page.Gap != "" && ready == nil:
-			return errGap
-		case page.Gap != "":
-			g.beginNow(c, api.FeedReady{User: user, Reason: page.Gap})
+		case live:
 			return nil
-		}
-		if ready != nil {
-			g.welcome(c, *ready)
-			ready = nil
-		}
-		for _, r := range page.Records {
-			name, data, err := feed.Tell(r.Record, r.Passage)
-			if err != nil {
-				return err
-			}
-			c.tell(name, r.Position.String(), data)
+		case gap != "" && r.ready == nil:
+			return errGap
+		case gap != "":
+			g.beginNow(c, api.FeedReady{User: user, Reason: gap})
+			return nil
 		}
 		if err := c.flushed(ctx); err != nil {
 			return err
 		}
-		after = page.Position
 	}
 }
 
@@ -148,48 +135,60 @@ func (g *Gateway) welcome(c client, ready api.FeedReady) {
 	g.expiry.add(c.place().ticket, c)
 }
 
-// nearby is how many bytes of messages a client is given at once when it goes
-// live: few enough to fit into its queue. More are read from the log in pages.
-const nearby = maxQueued / 4
+// replay is a client of our own doors on its way into the stream. It is given what
+// it missed in parts, each when it has taken the one before, so nothing that is large
+// is held for one that reads slowly.
+type replay struct {
+	g     *Gateway
+	c     client
+	after eventlog.Position // it was given all that it may see up to here
+	ready *api.FeedReady    // nil when it was told
+}
 
-// catchUp goes live after a position, if the ring has what little is missing; ready
-// is told first. Otherwise there is more to read from the log. Without ready the log
-// is where the position comes from.
-func (g *Gateway) catchUp(c client, after eventlog.Position, ready *api.FeedReady) (live bool) {
-	p := c.place()
-	if ready == nil {
-		g.fan.Enter(func(pos eventlog.Position) {
-			if live = pos.Seq <= after.Seq; live { // it was read beyond what this node has delivered so far
-				p.after = after.Seq
-				g.own.join(c)
-			}
-		})
+// partBytes is how much of a replay a client is given at once: it fits into its queue.
+const partBytes = maxQueued / 4
+
+// next gives the next part: of what the ring has, with the last of which the client
+// goes live, or else of the log. Or it says why there is a gap.
+func (r *replay) next(ctx context.Context) (live bool, gap string, err error) {
+	if gap, err = r.g.reach(ctx, r.after); gap != "" || err != nil {
+		return false, gap, err
 	}
-	if live {
-		return true
+	if r.g.fan.EnterAfter(r.after, func(pos eventlog.Position, missed []*fanout.Message) {
+		r.give(missed, pos)
+		if live = r.after == pos; live {
+			r.c.place().after = pos.Seq
+			r.g.own.join(r.c)
+		}
+	}) {
+		return live, "", nil
 	}
-	g.fan.EnterAfter(after, func(pos eventlog.Position, missed []*fanout.Message) {
-		bytes := 0
-		for _, m := range missed {
-			if p.passage(m) != feed.Outside {
-				bytes += len(m.Record.Payload) + len(m.Record.Donation)
+	st, gap, err := r.g.back.past.stretch(ctx, r.after)
+	if gap == "" && err == nil {
+		r.give(st.since(r.after.Seq), st.upTo)
+	}
+	return false, gap, err
+}
+
+// give tells as much as is given at once of what was missed up to a position.
+func (r *replay) give(missed []*fanout.Message, upTo eventlog.Position) {
+	if r.ready != nil {
+		r.g.welcome(r.c, *r.ready)
+		r.ready = nil
+	}
+	given := 0
+	for _, m := range missed {
+		if passage := r.c.place().passage(m); passage != feed.Outside {
+			size := len(m.Frame(passage)) + 64 // what a door adds around it
+			if given > 0 && given+size > partBytes {
+				return
 			}
+			given += size
+			r.c.deliver(m, passage, new(forms))
 		}
-		if live = bytes <= nearby; !live {
-			return
-		}
-		if ready != nil {
-			g.welcome(c, *ready)
-		}
-		for _, m := range missed {
-			if passage := p.passage(m); passage != feed.Outside {
-				c.deliver(m, passage, new(forms))
-			}
-		}
-		p.after = pos.Seq
-		g.own.join(c)
-	})
-	return live
+		r.after = m.Record.Position
+	}
+	r.after = upTo
 }
 
 // listener is a live client of any door that changes what it hears.

@@ -80,6 +80,19 @@ func (p *past) after(ctx context.Context, at eventlog.Position) (*stretch, error
 	}
 }
 
+// stretch is after for a position that was delivered, and that the ring does not reach
+// back to: there is more in the log, or a gap.
+func (p *past) stretch(ctx context.Context, at eventlog.Position) (st *stretch, gap string, err error) {
+	if st, err = p.after(ctx, at); err != nil {
+		return nil, "", err
+	}
+	gap = query.Gap(at, st.from, st.upTo)
+	if gap == query.ReasonAhead || gap == "" && st.upTo.Seq == at.Seq {
+		return nil, "", errors.New("the log ends before what was delivered")
+	}
+	return st, gap, nil
+}
+
 // find returns a stretch, which the caller has to fill if it is his.
 func (p *past) find(before int64) (st *stretch, mine bool) {
 	p.mu.Lock()

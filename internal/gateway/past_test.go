@@ -17,7 +17,6 @@ import (
 	"larder/internal/gateway"
 	"larder/internal/query"
 	"larder/internal/store"
-	"larder/socketio"
 )
 
 // archive is a log on disk and the past that is read from it.
@@ -254,16 +253,23 @@ func TestReachWaitsForANodeThatIsBehind(t *testing.T) {
 		a := newArchive(t, 20)
 		f := fanout.New(a.at(10), slog.New(slog.DiscardHandler))
 		queries := query.NewService(a.store, time.UTC)
-		for pos, want := range map[eventlog.Position]error{
-			a.at(9): nil, a.at(10): nil, a.at(21): socketio.UnrecoveredOffset,
-			{Epoch: "zzzzzzzzzzzz", Seq: 5}: socketio.UnrecoveredEpoch,
+		for pos, want := range map[eventlog.Position]string{
+			a.at(9): "", a.at(10): "", a.at(21): query.ReasonAhead,
+			{Epoch: "zzzzzzzzzzzz", Seq: 5}: query.ReasonEpoch,
 		} {
-			if err := gateway.Reach(t.Context(), queries, f, pos); !errors.Is(err, want) {
-				t.Errorf("%v: got %v, want %v", pos, err, want)
+			if gap, err := gateway.Reach(t.Context(), queries, f, pos); err != nil || gap != want {
+				t.Errorf("%v: got %q, %v, want %q", pos, gap, err, want)
 			}
 		}
 		reached := make(chan error, 1)
-		go func() { reached <- gateway.Reach(t.Context(), queries, f, a.at(12)) }()
+		reach := func(seq int64) {
+			gap, err := gateway.Reach(t.Context(), queries, f, a.at(seq))
+			if gap != "" {
+				t.Errorf("%d: %s", seq, gap)
+			}
+			reached <- err
+		}
+		go reach(12)
 		for seq := int64(11); seq <= 12; seq++ {
 			synctest.Wait()
 			if len(reached) > 0 {
@@ -274,7 +280,7 @@ func TestReachWaitsForANodeThatIsBehind(t *testing.T) {
 		if err := <-reached; err != nil {
 			t.Errorf("at 12: %v", err)
 		}
-		go func() { reached <- gateway.Reach(t.Context(), queries, f, a.at(15)) }()
+		go reach(15)
 		<-time.After(11 * time.Second)
 		if err := <-reached; !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("waiting for ever: %v", err)

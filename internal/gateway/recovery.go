@@ -152,8 +152,9 @@ func (r *recovery) viewOf(ctx context.Context, s *socketio.Socket, accountID str
 // socket into the stream.
 func (r *recovery) gather(ctx context.Context, l *replayList, at eventlog.Position, join func()) error {
 	for {
-		if err := r.g.reach(ctx, at); err != nil {
-			return err
+		gap, err := r.g.reach(ctx, at)
+		if gap != "" || err != nil {
+			return unrecovered(gap, err)
 		}
 		var missed []*fanout.Message
 		if r.g.fan.EnterAfter(at, func(_ eventlog.Position, since []*fanout.Message) {
@@ -162,22 +163,26 @@ func (r *recovery) gather(ctx context.Context, l *replayList, at eventlog.Positi
 		}) {
 			return l.take(missed)
 		}
-		st, err := r.past.after(ctx, at)
-		switch {
-		case err != nil:
-			return err
-		case at.Epoch != st.upTo.Epoch:
-			return socketio.UnrecoveredEpoch
-		case at.Seq < st.from.Seq:
-			return socketio.UnrecoveredWindow
-		case st.upTo.Seq <= at.Seq:
-			return errors.New("the log ends before what was delivered")
+		st, gap, err := r.past.stretch(ctx, at)
+		if gap != "" || err != nil {
+			return unrecovered(gap, err)
 		}
 		if err := l.take(st.since(at.Seq)); err != nil {
 			return err
 		}
 		at = st.upTo
 	}
+}
+
+// unrecovered is why a client can't come back that can't be told all that it missed.
+func unrecovered(gap string, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case gap == query.ReasonAhead:
+		return socketio.UnrecoveredOffset
+	}
+	return socketio.Unrecovered(gap)
 }
 
 // stillMay looks, when all else is done, whether the account still has the rights
@@ -238,23 +243,23 @@ func (l *replayList) take(messages []*fanout.Message) error {
 }
 
 // reach waits until this node has delivered what a client has seen elsewhere. A
-// position that the log itself has not reached is none that anybody was told.
-func (g *Gateway) reach(ctx context.Context, pos eventlog.Position) error {
+// position that the log itself has not reached is none that anybody was told: a gap.
+func (g *Gateway) reach(ctx context.Context, pos eventlog.Position) (gap string, err error) {
 	at := g.fan.Position()
 	switch {
 	case at.Epoch != pos.Epoch:
-		return socketio.UnrecoveredEpoch
+		return query.ReasonEpoch, nil
 	case pos.Seq <= at.Seq:
-		return nil
+		return "", nil
 	}
 	ctx, done := detached(ctx)
 	defer done()
 	head, err := g.queries.Head(ctx)
 	switch {
 	case err != nil:
-		return err
+		return "", err
 	case pos.Seq > head.Seq:
-		return socketio.UnrecoveredOffset
+		return query.ReasonAhead, nil
 	}
-	return g.fan.Reach(ctx, pos)
+	return "", g.fan.Reach(ctx, pos)
 }

@@ -9,6 +9,7 @@ import (
 
 	"larder/api"
 	"larder/internal/account"
+	"larder/internal/fanout"
 	"larder/internal/store"
 	"larder/internal/testkit"
 )
@@ -47,6 +48,36 @@ func TestReplayFromTheRing(t *testing.T) {
 	}
 }
 
+// Beyond the ring the log is read once for all who come back: ADR 0010. When the
+// second does so here, the log has lost what was missed.
+func TestReplayOfACrowd(t *testing.T) {
+	for door, open := range ownDoors {
+		t.Run(door, func(t *testing.T) {
+			bubble(t, func(t *testing.T, n *testkit.Node) {
+				u, donor := n.User(account.Admin), n.User(account.Donor)
+				after := testkit.Must[api.FeedResumed](n, n.Get("/events", u.Token), 200).Position
+				list(n, donor, 40)
+				fill(n, fanout.RingRecords+2048, 1)
+				list(n, donor, 40) // more than is given at once, of log and ring
+				for range 2 {
+					c := open(t, n, u, "?after="+after)
+					if r := testkit.Expect[api.FeedReady](n, c, api.EventFeedReady); !r.Recovered || r.Position != after {
+						t.Fatalf("feed.ready: %+v", r)
+					}
+					for at, heard := after, 0; heard < 80+fanout.RingRecords/2+1024; heard++ {
+						e, err := c.Next()
+						if err != nil || e.Position() <= at {
+							t.Fatalf("after %d events: got %s %s, %v", heard, e.Name, e.Data, err)
+						}
+						at = e.Position()
+					}
+					prune(n)
+				}
+			})
+		})
+	}
+}
+
 // A replay that the retention of the log overtakes ends with a reason, never with a
 // hole: P-34.
 func TestReplayThatIsOvertaken(t *testing.T) {
@@ -55,7 +86,11 @@ func TestReplayThatIsOvertaken(t *testing.T) {
 			bubble(t, func(t *testing.T, n *testkit.Node) {
 				u, donor := n.User(account.Admin), n.User(account.Donor)
 				after := testkit.Must[api.FeedResumed](n, n.Get("/events", u.Token), 200).Position
-				list(n, donor, 60)
+				list(n, donor, 30)
+				fill(n, 1024, 1) // one read of the log, and the next, which are not in the ring
+				list(n, donor, 30)
+				fill(n, fanout.RingRecords, 1)
+				list(n, donor, 1)
 				c := open(t, n, u, "?after="+after)
 				testkit.Expect[api.FeedReady](n, c, api.EventFeedReady)
 				prune(n)
@@ -66,12 +101,12 @@ func TestReplayThatIsOvertaken(t *testing.T) {
 					}
 					var ex api.Exception
 					if e.Name == api.EventException && json.Unmarshal(e.Data, &ex) == nil {
-						if ex.Code != api.CodeUnavailable || heard == 0 || heard >= 60 {
+						if ex.Code != api.CodeUnavailable || heard == 0 || heard >= 60+512 {
 							t.Errorf("after %d events: %+v", heard, ex)
 						}
 						break
 					}
-					if e.Name != api.EventDonationCreated {
+					if e.Name != api.EventDonationCreated && e.Name != "x" {
 						t.Fatalf("after %d events: got %s %s", heard, e.Name, e.Data)
 					}
 				}

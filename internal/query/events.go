@@ -42,15 +42,15 @@ func (v Viewer) passage(r eventlog.Record) feed.Passage {
 	return v.View.Passage(feed.FactsOf(r))
 }
 
-// Seen is a record and how the viewer is told of it.
-type Seen struct {
+// seen is a record and how the viewer is told of it.
+type seen struct {
 	eventlog.Record
 	Passage feed.Passage
 }
 
-// Page is what happened after a position, as far as the viewer may see it.
-type Page struct {
-	Records []Seen
+// eventPage is what happened after a position, as far as the viewer may see it.
+type eventPage struct {
+	Records []seen
 	// Position is where the page ends: records up to it have been looked at.
 	Position eventlog.Position
 	// Head is the newest position at the time of reading.
@@ -59,19 +59,19 @@ type Page struct {
 	Gap string
 }
 
-// Complete says that nothing lies between the end of the page and the head.
-func (p Page) Complete() bool { return p.Position == p.Head }
+// complete says that nothing lies between the end of the page and the head.
+func (p eventPage) complete() bool { return p.Position == p.Head }
 
-// Events returns the next page of records after a position for a viewer. limit
+// events returns the next page of records after a position for a viewer. limit
 // bounds the records looked at; 0 means MaxEvents.
-func (s *Service) Events(ctx context.Context, viewer Viewer, after eventlog.Position, limit int) (Page, error) {
+func (s *Service) events(ctx context.Context, viewer Viewer, after eventlog.Position, limit int) (eventPage, error) {
 	if limit <= 0 || limit > MaxEvents {
 		limit = MaxEvents
 	}
-	var page Page
+	var page eventPage
 	err := s.store.View(ctx, func(tx *store.Tx) error {
 		var err error
-		page = Page{Position: after}
+		page = eventPage{Position: after}
 		if page.Head, err = tx.Head(ctx); err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ func (s *Service) Events(ctx context.Context, viewer Viewer, after eventlog.Posi
 		if err != nil {
 			return err
 		}
-		if page.Gap = gap(after, tail, page.Head); page.Gap != "" {
+		if page.Gap = Gap(after, tail, page.Head); page.Gap != "" {
 			return nil
 		}
 		recs, err := tx.Since(ctx, after.Seq, limit)
@@ -92,8 +92,9 @@ func (s *Service) Events(ctx context.Context, viewer Viewer, after eventlog.Posi
 	return page, err
 }
 
-// gap says why a tail after a position would have a hole, if it would.
-func gap(after, tail, head eventlog.Position) string {
+// Gap says why what comes after a position would have a hole, if it would, when all
+// is known that came after tail, up to head.
+func Gap(after, tail, head eventlog.Position) string {
 	switch {
 	case after.Epoch != head.Epoch:
 		return ReasonEpoch
@@ -136,7 +137,7 @@ func (s *Service) Stretch(ctx context.Context, after, upTo int64) (st Stretch, e
 }
 
 // add takes records into the page until it is large enough, at least one.
-func (p *Page) add(recs []eventlog.Record, viewer Viewer) {
+func (p *eventPage) add(recs []eventlog.Record, viewer Viewer) {
 	size := 0
 	for _, r := range recs {
 		passage := viewer.passage(r)
@@ -151,7 +152,7 @@ func (p *Page) add(recs []eventlog.Record, viewer Viewer) {
 		}
 		p.Position = r.Position
 		if passage != feed.Outside {
-			p.Records = append(p.Records, Seen{r, passage})
+			p.Records = append(p.Records, seen{r, passage})
 		}
 	}
 }
@@ -168,7 +169,7 @@ func (s *Service) Resume(ctx context.Context, viewer Viewer, after string, limit
 		}
 		from, perr = p, nil
 	}
-	page, err := s.Events(ctx, viewer, from, limit)
+	page, err := s.events(ctx, viewer, from, limit)
 	if err != nil {
 		return api.FeedResumed{}, err
 	}
@@ -180,7 +181,7 @@ func (s *Service) Resume(ctx context.Context, viewer Viewer, after string, limit
 	}
 	events, err := views(page.Records)
 	return api.FeedResumed{
-		Position: page.Position.String(), Recovered: true, More: !page.Complete(), Events: events,
+		Position: page.Position.String(), Recovered: true, More: !page.complete(), Events: events,
 	}, err
 }
 

@@ -16,7 +16,7 @@ func EventViews(recs []eventlog.Record) []api.LoggedEvent {
 }
 
 // views are records as a viewer is told of them.
-func views(recs []Seen) ([]api.LoggedEvent, error) {
+func views(recs []seen) ([]api.LoggedEvent, error) {
 	out := make([]api.LoggedEvent, 0, len(recs))
 	for _, r := range recs {
 		name, data, err := feed.Tell(r.Record, r.Passage)
