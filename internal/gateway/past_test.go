@@ -262,8 +262,9 @@ func TestReachWaitsForANodeThatIsBehind(t *testing.T) {
 			}
 		}
 		reached := make(chan error, 1)
+		ctx, leave := context.WithCancel(t.Context())
 		reach := func(seq int64) {
-			gap, err := gateway.Reach(t.Context(), queries, f, a.at(seq))
+			gap, err := gateway.Reach(ctx, queries, f, a.at(seq))
 			if gap != "" {
 				t.Errorf("%d: %s", seq, gap)
 			}
@@ -284,6 +285,12 @@ func TestReachWaitsForANodeThatIsBehind(t *testing.T) {
 		<-time.After(11 * time.Second)
 		if err := <-reached; !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("waiting for ever: %v", err)
+		}
+		go reach(15)
+		synctest.Wait()
+		leave()
+		if err := <-reached; !errors.Is(err, context.Canceled) {
+			t.Errorf("the client has gone: %v", err)
 		}
 	})
 }

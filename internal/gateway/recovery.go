@@ -252,7 +252,7 @@ func (g *Gateway) reach(ctx context.Context, pos eventlog.Position) (gap string,
 	case pos.Seq <= at.Seq:
 		return "", nil
 	}
-	ctx, done := detached(ctx)
+	ctx, done := context.WithTimeout(ctx, lookupTime)
 	defer done()
 	head, err := g.queries.Head(ctx)
 	switch {
