@@ -155,23 +155,26 @@ func (r *replay) next(ctx context.Context) (live bool, gap string, err error) {
 		return false, gap, err
 	}
 	if r.g.fan.EnterAfter(r.after, func(pos eventlog.Position, missed []*fanout.Message) {
-		r.give(missed, pos)
-		if live = r.after == pos; live {
+		err = r.give(missed, pos)
+		if live = err == nil && r.after == pos; live {
 			r.c.place().after = pos.Seq
 			r.g.own.join(r.c)
 		}
 	}) {
-		return live, "", nil
+		return live, "", err
 	}
 	st, gap, err := r.g.back.past.stretch(ctx, r.after)
-	if gap == "" && err == nil {
-		r.give(st.since(r.after.Seq), st.upTo)
+	if gap != "" || err != nil {
+		return false, gap, err
 	}
-	return false, gap, err
+	return false, "", r.give(st.since(r.after.Seq), st.upTo)
 }
 
+// errUnencoded ends a replay: without that record it would have a hole.
+var errUnencoded = errors.New("a record that can't be encoded")
+
 // give tells as much as is given at once of what was missed up to a position.
-func (r *replay) give(missed []*fanout.Message, upTo eventlog.Position) {
+func (r *replay) give(missed []*fanout.Message, upTo eventlog.Position) error {
 	if r.ready != nil {
 		r.g.welcome(r.c, *r.ready)
 		r.ready = nil
@@ -179,9 +182,13 @@ func (r *replay) give(missed []*fanout.Message, upTo eventlog.Position) {
 	given := 0
 	for _, m := range missed {
 		if passage := r.c.place().passage(m); passage != feed.Outside {
-			size := len(m.Frame(passage)) + 64 // what a door adds around it
-			if given > 0 && given+size > partBytes {
-				return
+			frame := m.Frame(passage)
+			size := len(frame) + 64 // what a door adds around it
+			switch {
+			case frame == nil:
+				return errUnencoded
+			case given > 0 && given+size > partBytes:
+				return nil
 			}
 			given += size
 			r.c.deliver(m, passage, new(forms))
@@ -189,6 +196,7 @@ func (r *replay) give(missed []*fanout.Message, upTo eventlog.Position) {
 		r.after = m.Record.Position
 	}
 	r.after = upTo
+	return nil
 }
 
 // listener is a live client of any door that changes what it hears.

@@ -232,7 +232,7 @@ func (l *replayList) take(messages []*fanout.Message) error {
 		}
 		ev := m.Event(p)
 		if ev == nil {
-			return errors.New("a record that can't be encoded")
+			return errUnencoded
 		}
 		l.events = append(l.events, ev)
 		if l.bytes += len(m.Record.Payload); l.bytes > maxReplayBytes || len(l.events) > maxReplayEvents {

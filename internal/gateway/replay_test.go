@@ -3,12 +3,14 @@ package gateway_test
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"larder/api"
 	"larder/internal/account"
+	"larder/internal/eventlog"
 	"larder/internal/fanout"
 	"larder/internal/store"
 	"larder/internal/testkit"
@@ -109,6 +111,39 @@ func TestReplayThatIsOvertaken(t *testing.T) {
 					if e.Name != api.EventDonationCreated && e.Name != "x" {
 						t.Fatalf("after %d events: got %s %s", heard, e.Name, e.Data)
 					}
+				}
+			})
+		})
+	}
+}
+
+// A replay that can't tell everything ends and says so: it never leaves a record out.
+func TestReplayOfWhatCannotBeEncoded(t *testing.T) {
+	for door, open := range ownDoors {
+		t.Run(door, func(t *testing.T) {
+			bubble(t, func(t *testing.T, n *testkit.Node) {
+				u, donor := n.User(account.Admin), n.User(account.Donor)
+				after := testkit.Must[api.FeedResumed](n, n.Get("/events", u.Token), 200).Position
+				list(n, donor, 1)
+				n.Update(func(ctx context.Context, tx *store.Tx) error {
+					_, err := tx.Append(ctx, eventlog.Draft{Type: "connect", Audience: eventlog.Audience{Everyone: true}, Payload: []byte(`{}`), At: time.Now()})
+					return err
+				})
+				behind := n.Donate(donor, nil)
+				synctest.Wait()
+				c, last := open(t, n, u, "?after="+after), testkit.Event{}
+				for {
+					e, err := c.Next()
+					if err != nil {
+						break
+					}
+					if last = e; strings.Contains(string(e.Data), behind.ID) {
+						t.Fatalf("heard %s, which comes behind it", e.Name)
+					}
+				}
+				var ex api.Exception
+				if err := json.Unmarshal(last.Data, &ex); err != nil || last.Name != api.EventException || ex.Code != api.CodeInternal {
+					t.Errorf("the last word: %s %s", last.Name, last.Data)
 				}
 			})
 		})
