@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"math"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -131,23 +132,28 @@ func TestUnknownEmailCostsTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The least of some tries: what the runtime allocates meanwhile only adds to it.
 	cost := func(fn func()) (bytes uint64, pieces float64) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		fn()
 		runtime.ReadMemStats(&after)
-		return after.TotalAlloc - before.TotalAlloc, testing.AllocsPerRun(3, fn)
+		pieces = math.Inf(1)
+		for range 5 {
+			pieces = min(pieces, testing.AllocsPerRun(1, fn))
+		}
+		return after.TotalAlloc - before.TotalAlloc, pieces
 	}
 	imported := cheapHash(t, "right password")
 	_, ofBcrypt := cost(func() { _ = bcrypt.CompareHashAndPassword([]byte(imported), []byte("wrong password")) })
+	_, alone := cost(func() { _, _ = p.Hash(t.Context(), "wrong password") })
 	for name, hash := range map[string]string{"no account": "", "an account": hash, "an imported account": imported} {
 		bytes, pieces := cost(func() {
 			if ok, _, err := p.Verify(t.Context(), hash, "wrong password"); ok || err != nil {
 				t.Errorf("%s: got %v, %v, want no", name, ok, err)
 			}
 		})
-		_, alone := cost(func() { _, _ = p.Hash(t.Context(), "wrong password") })
-		if bytes < 19<<20 || bytes > 21<<20 || pieces < alone+ofBcrypt/2 { // half: a piece more or less is the runtime's
+		if bytes < 19<<20 || bytes > 21<<20 || pieces < alone+ofBcrypt {
 			t.Errorf("%s: a wrong password takes %d bytes in %v pieces; want 19 MiB, and %v pieces of argon2id with %v of bcrypt",
 				name, bytes, pieces, alone, ofBcrypt)
 		}
