@@ -20,8 +20,10 @@ describe('suspended while connected', { concurrency: true }, () => {
 
       const toggled = await server.ok('PATCH', `/admin/users/${volunteer.id}/toggle-status`, { by: admin });
       assert.deepEqual(toggled, { message: 'User suspended', isActive: false });
+      const began = Date.now();
       // The connection goes, so that a stock client comes back by itself and then learns why.
-      for (const client of [first, second]) await client.until('the disconnect', () => client.drops.length);
+      for (const client of [first, second]) await client.until('the disconnect', () => client.drops.length, 2000);
+      assert.ok(Date.now() - began < 2000);
       const unheard = await server.create(donor);
       for (const client of [first, second]) {
         assert.deepEqual(client.drops, ['transport close']);
@@ -58,7 +60,7 @@ describe('suspended while connected', { concurrency: true }, () => {
     const bystander = plain(server, { by: donor });
     await Promise.all([client.ready(), bystander.ready()]);
     await server.ok('PATCH', `/admin/users/${volunteer.id}/toggle-status`, { by: admin });
-    const { code } = await client.end();
+    const { code } = await client.end(2000);
     assert.equal(code, 1008);
     const last = client.frames.at(-1);
     assert.deepEqual([last.event, last.data.code, last.data.message], ['exception', 'account_suspended', 'Account is suspended']);
